@@ -1,0 +1,415 @@
+//! Each policy type compiled from its keys: values parsed, sources found, limits named.
+
+use std::{collections::HashMap, sync::Arc};
+
+use http::HeaderName;
+
+use super::Bench;
+use crate::{
+    body::Coding,
+    config::{
+        Host,
+        node::{Node, Span},
+        policy::{self as written, Kind, OnError, RequiredClaims},
+        problem::{Problem, nearest},
+        services::Services,
+    },
+    keys::{KeyRing, KeySet},
+    policy::{
+        compression::{Compression, MediaRange},
+        fixed_window::{FixedWindow, Per},
+        jwt_validation::{self, JwtValidation, Required, TokenSource},
+        rbac::{self, Rbac},
+        ttl::Ttl,
+    },
+    recent::Recent,
+    verify::Algorithm,
+};
+
+/// How long an issuer may take to answer with its keys.
+const KEYS_TIMEOUT_MS: u64 = 5_000;
+
+/// A compiled policy.
+#[derive(Debug, Clone)]
+pub(super) enum Compiled {
+    JwtValidation(Arc<JwtValidation>),
+    FixedWindow(Arc<FixedWindow>),
+    Rbac(Arc<Rbac>),
+    Ttl(Arc<Ttl>),
+    Compression(Arc<Compression>),
+}
+
+/// What policies share.
+#[derive(Default)]
+pub(super) struct Kinds {
+    /// One ring an address, however many policies use it.
+    pub(super) rings: HashMap<String, Arc<KeyRing>>,
+    pub(super) identity_headers: Vec<HeaderName>,
+}
+
+impl Kinds {
+    pub(super) fn compile(
+        &mut self,
+        kind: &Kind,
+        name: &str,
+        id: &str,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Compiled> {
+        match kind {
+            Kind::JwtValidation(keys) => {
+                self.jwt_validation(keys, node, services, bench).map(|policy| Compiled::JwtValidation(policy.into()))
+            }
+            Kind::FixedWindow(keys) => {
+                fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
+            }
+            Kind::Rbac(keys) => rbac(keys, node, services, bench).map(|policy| Compiled::Rbac(policy.into())),
+            Kind::Ttl(keys) => ttl(keys, id, node, bench).map(|policy| Compiled::Ttl(policy.into())),
+            Kind::Compression(keys) => {
+                compression(keys, node, bench).map(|policy| Compiled::Compression(policy.into()))
+            }
+        }
+    }
+
+    /// What `enable_compression: true` stands for.
+    pub(super) fn standard_compression(&self, keys: &written::Compression) -> Compiled {
+        let policy = Compression {
+            codings: keys.algorithms.iter().filter_map(|name| coding(name)).collect(),
+            min_bytes: keys.min_bytes,
+            types: keys.content_types.iter().filter_map(|text| MediaRange::parse(text)).collect(),
+        };
+        Compiled::Compression(policy.into())
+    }
+
+    fn jwt_validation(
+        &mut self,
+        keys: &written::JwtValidation,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<JwtValidation> {
+        let ring = self.ring(keys, node, services, bench);
+        let algorithms = algorithms(keys, node, bench);
+        let mut forward = Vec::new();
+        for (claim, header) in &keys.forward_claims {
+            match HeaderName::from_bytes(header.as_bytes()) {
+                Ok(header) => {
+                    self.identity_headers.push(header.clone());
+                    forward.push((claim.clone(), header));
+                }
+                Err(_) => {
+                    let span = node.get("forward_claims").map_or(node.span, |map| map.span_of(claim));
+                    bench.note(Problem::error(span, format!("`{header}` is no header name")));
+                }
+            }
+        }
+        let required = match &keys.required_claims {
+            RequiredClaims::None => Vec::new(),
+            RequiredClaims::Present(names) => {
+                names.iter().map(|claim| Required { claim: claim.clone(), values: Vec::new() }).collect()
+            }
+            RequiredClaims::OneOf(map) => map
+                .iter()
+                .map(|(claim, values)| Required { claim: claim.clone(), values: values.as_slice().to_vec() })
+                .collect(),
+        };
+        Some(JwtValidation {
+            keys: ring?,
+            issuer: keys.issuer.clone(),
+            audience: keys.audience.as_slice().to_vec(),
+            algorithms: algorithms?,
+            required,
+            leeway_ms: keys.leeway_seconds.saturating_mul(1000),
+            source: token_source(keys, node, bench)?,
+            forward,
+            role_claim: keys.role_claim.clone(),
+            verified: Recent::new(jwt_validation::REMEMBERED),
+        })
+    }
+
+    fn ring(
+        &mut self,
+        keys: &written::JwtValidation,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Arc<KeyRing>> {
+        match (&keys.jwks_uri, &keys.jwks) {
+            (Some(_), Some(_)) => {
+                bench.note(Problem::error(node.span_of("jwks"), "`jwks` and `jwks_uri` exclude each other"));
+                None
+            }
+            (None, None) => {
+                let problem = Problem::error(node.span, "where the issuer's keys are is not said");
+                bench.note(problem.cure("add `jwks_uri: https://…/.well-known/jwks.json`"));
+                None
+            }
+            (None, Some(text)) => fixed(text, node.span_of("jwks"), bench),
+            (Some(uri), None) => {
+                let span = node.span_of("jwks_uri");
+                if let Some(path) = uri.strip_prefix("file:") {
+                    let path = bench.beside(span, path.strip_prefix("//").unwrap_or(path));
+                    return match bench.files.read(&path) {
+                        Ok(text) => fixed(&text, span, bench),
+                        Err(error) => {
+                            bench.note(Problem::error(span, format!("can't read `{path}`: {error}")));
+                            None
+                        }
+                    };
+                }
+                if let Some(ring) = self.rings.get(uri) {
+                    return Some(ring.clone());
+                }
+                match services.remote(uri, KEYS_TIMEOUT_MS) {
+                    Ok(remote) => {
+                        let ring = Arc::new(KeyRing::remote(remote));
+                        self.rings.insert(uri.clone(), ring.clone());
+                        Some(ring)
+                    }
+                    Err(why) => {
+                        bench.note(Problem::error(span, format!("`{uri}` is no address of keys: {why}")));
+                        None
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn fixed(text: &str, span: Span, bench: &Bench<'_>) -> Option<Arc<KeyRing>> {
+    match KeySet::parse(text.as_bytes()) {
+        Ok(set) if !set.is_empty() => Some(Arc::new(KeyRing::fixed(set))),
+        Ok(_) => {
+            bench.note(Problem::error(span, "the key set holds no key that can be used"));
+            None
+        }
+        Err(why) => {
+            bench.note(Problem::error(span, format!("this is no JSON Web Key Set: {why}")));
+            None
+        }
+    }
+}
+
+fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<Vec<Algorithm>> {
+    if keys.algorithms.is_empty() {
+        return Some(Algorithm::ALL.to_vec());
+    }
+    let nodes = node.get("algorithms").map_or(&[][..], Node::items);
+    let mut algorithms = Vec::new();
+    for (name, node) in keys.algorithms.iter().zip(nodes) {
+        match Algorithm::named(name) {
+            Some(algorithm) => algorithms.push(algorithm),
+            None => {
+                let cure = if name.starts_with("HS") {
+                    "HMAC is not carried out by this version; use an asymmetric algorithm".to_owned()
+                } else {
+                    match nearest(name, Algorithm::ALL.map(Algorithm::name)) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("known are: {}", Algorithm::ALL.map(Algorithm::name).join(", ")),
+                    }
+                };
+                bench.note(Problem::error(node.span, format!("the algorithm `{name}` can't be allowed")).cure(cure));
+            }
+        }
+    }
+    (algorithms.len() == keys.algorithms.len()).then_some(algorithms)
+}
+
+fn token_source(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<TokenSource> {
+    let from = &keys.token_from;
+    let span = node.span_of("token_from");
+    match (&from.header, &from.cookie, &from.query) {
+        (None, None, None) => Some(TokenSource::Bearer),
+        (Some(name), None, None) => match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(http::header::AUTHORIZATION) => Some(TokenSource::Bearer),
+            Ok(name) => Some(TokenSource::Header(name)),
+            Err(_) => {
+                bench.note(Problem::error(span, format!("`{name}` is no header name")));
+                None
+            }
+        },
+        (None, Some(name), None) => Some(TokenSource::Cookie(name.clone())),
+        (None, None, Some(name)) => Some(TokenSource::Query(name.clone())),
+        _ => {
+            bench.note(Problem::error(span, "a token is looked for in one place only: `header`, `cookie` or `query`"));
+            None
+        }
+    }
+}
+
+fn fixed_window(
+    keys: &written::FixedWindow,
+    name: &str,
+    id: &str,
+    node: &Node,
+    bench: &Bench<'_>,
+) -> Option<FixedWindow> {
+    if keys.rate == 0 {
+        bench.note(Problem::error(node.span_of("rate"), "a `rate` of 0 would refuse everything"));
+    }
+    let window_ms = duration(&keys.window).filter(|window| *window > 0);
+    if window_ms.is_none() {
+        let problem = Problem::error(node.span_of("window"), format!("`{}` is no length of time", keys.window));
+        bench.note(problem.cure("write a number and a unit, such as `1s`, `60s`, `5m`, `1h`, `1d`"));
+    }
+    let mut per = Vec::new();
+    for text in keys.per.as_slice() {
+        match Per::parse(text) {
+            Some(part) => per.push(part),
+            None => bench.note(unknown_per(node.span_of("per"), text)),
+        }
+    }
+    if keys.per.as_slice().is_empty() {
+        bench.note(Problem::error(node.span_of("per"), "`per` is empty").cure("say whom to count: `per: user_id`"));
+    }
+    Some(FixedWindow {
+        id: id.to_owned(),
+        quoted: quoted(name),
+        rate: keys.rate,
+        window_ms: window_ms?,
+        per: (per.len() == keys.per.as_slice().len()).then_some(per)?,
+        fails_open: keys.on_error == OnError::Allow,
+    })
+}
+
+fn unknown_per(span: Span, text: &str) -> Problem {
+    if text == "api_key" {
+        return Problem::error(span, "`per: api_key` is not carried out by this version")
+            .cure("use `header:X-Api-Key`, which counts by the header's value");
+    }
+    let problem = Problem::error(span, format!("`{text}` is nothing that can be counted by"));
+    match nearest(text, ["user_id", "ip", "route", "service"]) {
+        Some(near) => problem.cure(format!("did you mean `{near}`?")),
+        None => problem.cure("known are: user_id, ip, route, service, header:NAME, claim:NAME"),
+    }
+}
+
+/// A name as a string of structured fields (RFC 9651 §3.3.3).
+fn quoted(name: &str) -> String {
+    let visible = name.chars().filter(|c| (' '..='~').contains(c));
+    let escaped: String = visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    format!("\"{escaped}\"")
+}
+
+/// `60s` and its kin, in milliseconds.
+fn duration(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(split)?;
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Rbac> {
+    if keys.timeout_ms == 0 {
+        bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be at least 1"));
+    }
+    let engine = services
+        .remote(&keys.policy_engine_endpoint, keys.timeout_ms)
+        .map_err(|why| {
+            let message = format!("`{}` is no address of a policy engine: {why}", keys.policy_engine_endpoint);
+            bench.note(Problem::error(node.span_of("policy_engine_endpoint"), message));
+        })
+        .ok()?;
+    Some(Rbac {
+        engine,
+        cache_ms: keys.cache_seconds.saturating_mul(1000),
+        fails_open: keys.on_error == OnError::Allow,
+        include_anonymous: keys.include_anonymous,
+        decided: Recent::new(rbac::REMEMBERED),
+    })
+}
+
+fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<Ttl> {
+    if keys.ttl_seconds == 0 {
+        bench.note(Problem::error(node.span_of("ttl_seconds"), "a `ttl_seconds` of 0 would keep nothing"));
+    }
+    let mut vary_by = Vec::new();
+    for name in &keys.vary_by {
+        match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => vary_by.push(name),
+            Err(_) => bench.note(Problem::error(node.span_of("vary_by"), format!("`{name}` is no header name"))),
+        }
+    }
+    Some(Ttl {
+        id: id.to_owned(),
+        ttl_ms: keys.ttl_seconds.saturating_mul(1000),
+        shared: keys.shared,
+        force: keys.force,
+        vary_by,
+        max_bytes: keys.max_bytes,
+    })
+}
+
+fn coding(name: &str) -> Option<Coding> {
+    match name {
+        "gzip" => Some(Coding::Gzip),
+        "br" => Some(Coding::Brotli),
+        "zstd" => Some(Coding::Zstd),
+        _ => None,
+    }
+}
+
+fn compression(keys: &written::Compression, node: &Node, bench: &Bench<'_>) -> Option<Compression> {
+    let span = node.span_of("algorithms");
+    let mut codings = Vec::new();
+    for name in &keys.algorithms {
+        match coding(name) {
+            Some(coding) => codings.push(coding),
+            None => {
+                let problem = Problem::error(span, format!("the algorithm `{name}` can't be used"));
+                bench.note(problem.cure("known are: br, zstd, gzip"));
+            }
+        }
+    }
+    if bench.host == Host::Workers && node.get("algorithms").is_some() && !codings.contains(&Coding::Gzip) {
+        let problem = Problem::error(span, "Workers compress with gzip only, which is not among these algorithms");
+        bench.note(problem.cure("add `gzip`"));
+    }
+    let mut types = Vec::new();
+    for text in &keys.content_types {
+        match MediaRange::parse(text) {
+            Some(range) => types.push(range),
+            None => {
+                let problem = Problem::error(node.span_of("content_types"), format!("`{text}` is no media type"));
+                bench.note(problem.cure("write `type/subtype` or `type/*`"));
+            }
+        }
+    }
+    Some(Compression { codings, min_bytes: keys.min_bytes, types })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn lengths_of_time_are_a_number_and_a_unit() {
+        for (text, wanted) in [
+            ("1s", Some(1_000)),
+            ("250ms", Some(250)),
+            ("5m", Some(300_000)),
+            ("1d", Some(86_400_000)),
+            ("60", None),
+            ("s", None),
+            ("1w", None),
+            ("99999999999999999d", None),
+        ] {
+            assert_eq!(duration(text), wanted, "{text}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn names_become_strings_of_structured_fields() {
+        assert_eq!(quoted("a\"b\\c\u{e9}"), "\"a\\\"b\\\\c\"");
+    }
+}

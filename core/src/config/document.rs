@@ -1,0 +1,492 @@
+//! The written form of a configuration: one type a mapping, one field a key. The comments on the fields
+//! are the reference and the editor's help (they become the JSON Schema).
+//!
+//! Nothing here is checked beyond its type: that is [`super::check`]'s, and meaning is [`super::compile`]'s.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+
+use super::{
+    decode::{Findings, decode},
+    node::{Node, Value},
+    policy::{Policy, policies},
+};
+
+/// A member of the document together with the node it was read from.
+#[derive(Debug)]
+pub struct Item<'n, T> {
+    /// What was written.
+    pub value: T,
+    /// Where it was written.
+    pub node: &'n Node,
+}
+
+/// A whole configuration.
+#[derive(Debug)]
+pub struct Whole<'n> {
+    /// The tree it was read from.
+    pub root: &'n Node,
+    /// The keys at the top.
+    pub top: Document,
+    /// `services`, by name.
+    pub services: Vec<(String, Item<'n, Service>)>,
+    /// `routes`.
+    pub routes: Vec<Routed<'n, Route>>,
+    /// `policies`.
+    pub policies: Vec<Item<'n, Policy>>,
+    /// `route_overrides`.
+    pub overrides: Vec<Routed<'n, Override>>,
+}
+
+/// A route or an override, and the policies that stand in it.
+#[derive(Debug)]
+pub struct Routed<'n, T> {
+    /// What was written, without the policies.
+    pub item: Item<'n, T>,
+    /// `policies`.
+    pub policies: Vec<Item<'n, Policy>>,
+}
+
+impl<'n> Whole<'n> {
+    /// Reads the document; what can't be read is noted and left out.
+    pub(crate) fn read(root: &'n Node, findings: &Findings) -> Self {
+        let services = match root.get("services").map(|node| &node.value) {
+            Some(Value::Map(entries)) => entries
+                .iter()
+                .filter_map(|(key, node)| Some((key.name.clone(), item(node, findings)?)))
+                .collect(),
+            _ => Vec::new(),
+        };
+        for (key, wanted) in
+            [("services", "a mapping"), ("routes", "a list"), ("policies", "a list"), ("route_overrides", "a list")]
+        {
+            if let Some(node) = root.get(key)
+                && !matches!(&node.value, Value::Null)
+                && matches!(&node.value, Value::Map(_)) != (wanted == "a mapping")
+            {
+                let message = format!("`{key}` holds {}, expected {wanted}", node.kind());
+                findings.push(super::problem::Problem::error(node.span, message));
+            }
+        }
+        Self {
+            root,
+            top: decode(root, &[], findings).unwrap_or_default(),
+            services,
+            routes: routed(root.get("routes"), findings),
+            policies: policies(root.get("policies"), findings),
+            overrides: routed(root.get("route_overrides"), findings),
+        }
+    }
+}
+
+fn item<'n, T: DeserializeOwned>(node: &'n Node, findings: &Findings) -> Option<Item<'n, T>> {
+    Some(Item { value: decode(node, &["policies"], findings)?, node })
+}
+
+fn routed<'n, T: DeserializeOwned>(list: Option<&'n Node>, findings: &Findings) -> Vec<Routed<'n, T>> {
+    let items = list.map_or(&[][..], Node::items);
+    items
+        .iter()
+        .filter_map(|node| {
+            let policies = policies(node.get("policies"), findings);
+            Some(Routed { item: item(node, findings)?, policies })
+        })
+        .collect()
+}
+
+/// The keys at the top of `tollgate.yaml`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Document {
+    /// The public host of the gateway: used in challenges and links; with `enforce_domain`, the only one served.
+    pub public_domain: Option<String>,
+    /// Answer requests for any other host than `public_domain` with 421.
+    pub enforce_domain: bool,
+    /// Files or globs, relative to this file, whose routes, policies, overrides and services are added.
+    pub include: Vec<String>,
+    /// Where to listen (native host). `tollgate run --listen` replaces them.
+    pub listeners: Vec<Listener>,
+    /// The admin listener (native host): health, metrics. None unless written.
+    pub admin: Option<Admin>,
+    /// Networks (CIDR) of proxies in front, whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    pub trusted_proxies: Vec<String>,
+    /// Bounds on requests.
+    pub limits: Limits,
+    /// Where counters live.
+    pub store: Store,
+    /// Access log and metrics.
+    pub telemetry: Telemetry,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            public_domain: None,
+            enforce_domain: false,
+            include: Vec::new(),
+            listeners: vec![Listener { address: "127.0.0.1:8080".to_owned() }],
+            admin: None,
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+            store: Store::default(),
+            telemetry: Telemetry::default(),
+        }
+    }
+}
+
+/// One address to listen on.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Listener {
+    /// Address and port, such as `127.0.0.1:8080` or `[::]:8080`.
+    pub address: String,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Admin {
+    /// Address and port; loopback unless said otherwise.
+    pub address: String,
+    /// Asked for as a bearer token, except for health. An empty one counts as missing.
+    pub token: Option<String>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:9901".to_owned(), token: None }
+    }
+}
+
+/// Bounds on requests.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Limits {
+    /// Bytes of a request's header fields in all; more is answered 431.
+    pub max_header_bytes: u64,
+    /// Bytes of a request's target; more is answered 414.
+    pub max_target_bytes: u64,
+    /// Milliseconds a client may take to send a request's head.
+    pub header_timeout_ms: u64,
+    /// Bytes of a request's body; more is answered 413. 0: no bound, bodies stream.
+    pub max_body_bytes: u64,
+    /// Open client connections in all; beyond it new ones wait.
+    pub max_connections: u64,
+    /// Milliseconds that requests in flight are given when the gateway stops.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_header_bytes: 65_536,
+            max_target_bytes: 8_192,
+            header_timeout_ms: 10_000,
+            max_body_bytes: 0,
+            max_connections: 20_000,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+/// Where counters live.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Store {
+    /// `Memory`: in this process. On Workers counters always live in Durable Objects.
+    pub r#type: StoreType,
+    /// Counters kept at most; beyond it those that end soonest are forgotten.
+    pub max_counters: u64,
+    /// Bytes of cached responses kept at most.
+    pub max_cache_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { r#type: StoreType::Memory, max_counters: 1_000_000, max_cache_bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// A kind of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum StoreType {
+    /// In this process.
+    Memory,
+    /// Shared through Redis.
+    Redis,
+}
+
+/// Access log and metrics.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Telemetry {
+    /// One line a request; `null` turns it off.
+    pub access_log: Option<AccessLog>,
+    /// Serve Prometheus metrics on the admin listener.
+    pub prometheus: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { access_log: Some(AccessLog::default()), prometheus: true }
+    }
+}
+
+/// Where and how requests are logged.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct AccessLog {
+    /// `Json` or `Text`.
+    pub format: LogFormat,
+    /// A file, or `-` for standard output.
+    pub path: String,
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, path: "-".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For reading.
+    Text,
+}
+
+/// Which requests go where.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Route {
+    /// Literal segments, `{name}` for one segment, a final `*` for the prefix itself and all below it.
+    pub path: String,
+    /// Hosts served: exact, or `*.example.com` for any name below. All when absent.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Methods served; `GET` includes `HEAD`. All when absent.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Header values that must be there; `"*"` means present with any value.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Query parameters that must be there; `"*"` means present with any value.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// The service that answers.
+    pub target_service: String,
+    /// Removed from the front of the path before it is sent on.
+    #[serde(default)]
+    pub strip_prefix: Option<String>,
+    /// The path sent on, in which `{name}` and a final `*` stand for what the pattern matched.
+    #[serde(default)]
+    pub rewrite: Option<String>,
+    /// For people; shown by explain and the admin API.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Milliseconds until the response's head must be there.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Keep the client's `Host` instead of naming the endpoint.
+    #[serde(default)]
+    pub preserve_host: bool,
+    /// Don't pass the credentials that Tollgate has checked on to the service.
+    #[serde(default)]
+    pub hide_credentials: bool,
+    /// `keep`: allow `%2F`, `%5C` in the path and pass them on. Otherwise they are answered 400.
+    #[serde(default)]
+    pub encoded_slash: EncodedSlash,
+    /// Compress responses (the policy named `compression`).
+    #[serde(default)]
+    pub enable_compression: Option<bool>,
+}
+
+/// What to do with encoded separators in a path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EncodedSlash {
+    /// Answer 400.
+    #[default]
+    Reject,
+    /// Leave them as they are.
+    Keep,
+}
+
+/// What is different on some paths.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Override {
+    /// The paths, written as in routes.
+    pub path: String,
+    /// The methods; all when absent.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Milliseconds until the response's head must be there.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Compress responses (the policy named `compression`).
+    #[serde(default)]
+    pub enable_compression: Option<bool>,
+    /// For people; shown by explain and the admin API.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// Where a service is and how it is spoken to.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Service {
+    /// URLs, each with an optional base path; they take turns.
+    pub endpoints: Vec<Endpoint>,
+    /// How long to wait.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How to trust endpoints with `https:`.
+    #[serde(default)]
+    pub tls: ServiceTls,
+}
+
+/// One address of a service: a URL, or a mapping with `url`.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum Endpoint {
+    /// `http://host:port` or `https://host:port/base`
+    Short(String),
+    /// The same, with room for more.
+    Long(LongEndpoint),
+}
+
+/// One address of a service.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename = "Endpoint")]
+pub struct LongEndpoint {
+    /// `http://host:port` or `https://host:port/base`
+    pub url: String,
+}
+
+impl Endpoint {
+    /// The URL as written.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Short(url) => url,
+            Self::Long(long) => &long.url,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Endpoint;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a URL or a mapping with `url`")
+            }
+            fn visit_str<E: de::Error>(self, url: &str) -> Result<Endpoint, E> {
+                Ok(Endpoint::Short(url.to_owned()))
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Endpoint, D::Error> {
+                LongEndpoint::deserialize(deserializer).map(Endpoint::Long)
+            }
+        }
+        super::decode::text_or(deserializer, Either)
+    }
+}
+
+/// How long to wait for a service.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Timeouts {
+    /// Milliseconds for a connection, TLS included.
+    pub connect_ms: u64,
+    /// Milliseconds until the response's head; a route's `timeout_ms` replaces it.
+    pub first_byte_ms: u64,
+    /// Milliseconds between two pieces of a stream that has begun.
+    pub idle_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect_ms: 1_000, first_byte_ms: 30_000, idle_ms: 60_000 }
+    }
+}
+
+/// How to trust endpoints with `https:`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct ServiceTls {
+    /// PEM file of the authorities to trust instead of the system's, relative to the configuration.
+    pub ca_file: Option<String>,
+    /// The name that the certificate must carry, where it is not the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum OneOrMany {
+    /// None.
+    #[default]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    None,
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = OneOrMany;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(value.to_string()))
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(value.to_string()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<OneOrMany, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(access)).map(OneOrMany::Many)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,109 @@
+//! The written configuration as a tree in which every node knows where it stands.
+//!
+//! Decoding, checking and explaining all point into this tree; nothing here knows what a key means.
+
+/// A place in a file; lines and columns count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Index of the file among those that were read.
+    pub file: usize,
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+    /// How many characters to underline.
+    pub length: u32,
+}
+
+/// One value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub value: Value,
+}
+
+/// What stands at a node.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~`, or nothing.
+    Null,
+    /// Text, number or truth value, as written.
+    Scalar(Scalar),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in the order of the file.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A scalar keeps its spelling: what it means depends on what is wanted of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scalar {
+    /// The text, variables filled in.
+    pub text: String,
+    /// Not quoted, so it may be a number or a truth value.
+    pub plain: bool,
+    /// The text as written, where variables were filled in: the only form that messages may show.
+    pub written: Option<String>,
+}
+
+impl Scalar {
+    /// What a message may say of it: never the value of a variable.
+    pub fn shown(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.text)
+    }
+}
+
+impl Node {
+    /// The value of a key of a mapping.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(_, node)| node)
+    }
+
+    /// A key and its value.
+    pub fn entry(&self, name: &str) -> Option<(&Key, &Self)> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node))
+    }
+
+    /// The members of a list; none where it is not one.
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// Where the value of `name` stands, or else where this node does.
+    pub fn span_of(&self, name: &str) -> Span {
+        self.get(name).map_or(self.span, |node| node.span)
+    }
+
+    /// What the node is, in words for messages.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Scalar(_) => "a single value",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the language knows and this version does not carry out yet. Such a key is an error that says so:
+//! a gateway that silently does less than its file says is worse than one that does not start.
+
+/// What to do instead of a key of `structure` that is not carried out yet; `None` for unknown keys.
+pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
+    const KEYS: &[(&str, &[&str], &str)] = &[
+        ("Listener", &["tls", "protocol", "proxy_protocol"], "terminate TLS in front of Tollgate until it does"),
+        ("Telemetry", &["otlp_endpoint"], "the access log and the metrics of the admin listener are there"),
+        ("Limits", &["failed_auth_per_minute"], "limit the route by `per: ip` meanwhile"),
+        ("Route", &["when"], "match by `hosts`, `methods`, `headers` or `query`"),
+        ("Route", &["targets"], "name one `target_service`; it may have several endpoints"),
+        ("Route", &["aggregate", "respond", "redirect", "mirror", "files"], "route to a service with `target_service`"),
+        ("Override", &["when"], "match by `path` and `methods`"),
+        (
+            "Service",
+            &["load_balancing", "health_check", "outlier_ejection", "circuit_breaker", "retries"],
+            "endpoints take turns; leave the key out",
+        ),
+        ("Service", &["discovery"], "list the `endpoints`"),
+        ("Service", &["protocol"], "endpoints are spoken to in HTTP/1.1; leave the key out"),
+        ("Endpoint", &["weight", "priority"], "endpoints take turns; list one twice to weigh it double"),
+        ("ServiceTls", &["client_cert_file", "client_key_file"], "leave the key out"),
+        ("Head", &["when"], "use `exclude_paths`, or an override"),
+        ("JWT_Validation", &["secret"], "use an asymmetric key, by `jwks_uri` or `jwks`"),
+        ("JWT_Validation", &["issuers", "mode"], "name one `issuer`"),
+        ("RBAC", &["roles"], "ask an engine with `policy_engine_endpoint`"),
+        ("FixedWindow", &["burst", "cost", "scope", "tiers", "exempt"], "each request costs one; leave the key out"),
+        (
+            "TTL",
+            &["stale_while_revalidate_seconds", "stale_if_error_seconds", "methods", "statuses", "tags"],
+            "GET and HEAD with status 200 are kept for `ttl_seconds`; leave the key out",
+        ),
+    ];
+    KEYS.iter().find(|(owner, keys, _)| *owner == structure && keys.contains(&key)).map(|(_, _, cure)| *cure)
+}
+
+/// Policy types of the language that are not carried out yet.
+pub(crate) const POLICY_TYPES: &[&str] = &[
+    "AnyOf",
+    "ApiKey",
+    "BasicAuth",
+    "BodyLimit",
+    "Cel",
+    "Concurrency",
+    "Cors",
+    "FaultInjection",
+    "Hmac",
+    "Http",
+    "IpFilter",
+    "Mirror",
+    "Mtls",
+    "OAuthIntrospection",
+    "RequestTransform",
+    "RequestValidation",
+    "ResponseTransform",
+    "SecurityHeaders",
+    "SlidingWindow",
+    "TokenBucket",
+    "Waf",
+];

@@ -1,0 +1,359 @@
+//! Policies as written: what all have in common, and one type for each kind's own keys.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    decode::{Findings, decode},
+    document::{Item, OneOrMany},
+    node::{Node, Value},
+    planned,
+    problem::{Problem, nearest},
+};
+use crate::policy::Stage;
+
+/// A policy.
+#[derive(Debug)]
+pub struct Policy {
+    /// What every policy has.
+    pub head: Head,
+    /// What its type adds; none where a policy of that name is merely removed.
+    pub kind: Option<Kind>,
+}
+
+/// The keys of every policy.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Head {
+    /// Identifies the policy: a later one of the same name replaces the earlier one whole.
+    pub name: String,
+    /// Decides the kind.
+    #[serde(default)]
+    pub r#type: Option<String>,
+    /// For people; shown by explain and the admin API.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Paths, written as in routes, for which the policy does not hold.
+    #[serde(default)]
+    pub exclude_paths: Vec<String>,
+    /// Removes the policy of this name.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+const HEAD: &[&str] = &["name", "type", "description", "exclude_paths", "disabled"];
+
+macro_rules! kinds {
+    ($($variant:ident($keys:ident) = $name:literal, $stage:ident;)*) => {
+        /// The keys that a type adds.
+        #[derive(Debug)]
+        pub enum Kind {
+            $(#[doc = concat!("`", $name, "`")] $variant($keys),)*
+        }
+
+        impl Kind {
+            /// The types that can be written.
+            pub const TYPES: &'static [&'static str] = &[$($name),*];
+
+            /// When the policy is asked.
+            pub fn stage(&self) -> Stage {
+                match self { $(Self::$variant(_) => Stage::$stage,)* }
+            }
+
+            fn read(name: &str, node: &Node, findings: &Findings) -> Option<Self> {
+                match name {
+                    $($name => decode::<$keys>(node, HEAD, findings).map(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The JSON Schemas of the kinds: type name and schema of its own keys.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+                use schemars::JsonSchema;
+                vec![$(($name, $keys::json_schema(generator)),)*]
+            }
+        }
+    };
+}
+
+kinds! {
+    JwtValidation(JwtValidation) = "JWT_Validation", Authentication;
+    FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
+    Rbac(Rbac) = "RBAC", Authorization;
+    Ttl(Ttl) = "TTL", Caching;
+    Compression(Compression) = "Compression", Compression;
+}
+
+/// `JWT_Validation`: who makes the request, by a JSON Web Token (RFC 7519).
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename = "JWT_Validation")]
+pub struct JwtValidation {
+    /// Where the issuer's keys are: `https:`, `http:`, or `file:` relative to the configuration.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
+    /// The keys themselves, as the text of a JSON Web Key Set.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// Claims that must be there: names, or name → value or list of allowed values.
+    #[serde(default)]
+    pub required_claims: RequiredClaims,
+    /// The `iss` that tokens must carry.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// The audiences, one of which must be in `aud`.
+    #[serde(default)]
+    pub audience: OneOrMany,
+    /// Allowed algorithms; all asymmetric ones when absent.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// Seconds by which clocks may differ.
+    #[serde(default = "sixty")]
+    pub leeway_seconds: u64,
+    /// Where the token is: the `Authorization` header unless said otherwise.
+    #[serde(default)]
+    pub token_from: TokenFrom,
+    /// Claims passed to the service: claim → header. Clients can't send these headers.
+    #[serde(default)]
+    pub forward_claims: BTreeMap<String, String>,
+    /// The claim that holds the roles: a text or a list.
+    #[serde(default = "role")]
+    pub role_claim: String,
+}
+
+fn sixty() -> u64 {
+    60
+}
+
+fn role() -> String {
+    "role".to_owned()
+}
+
+/// Where a token is looked for. One place; the default is `Authorization: Bearer`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct TokenFrom {
+    /// A header that holds the bare token, or the token after `Bearer `.
+    pub header: Option<String>,
+    /// A cookie.
+    pub cookie: Option<String>,
+    /// A query parameter; it is removed before the request is sent on.
+    pub query: Option<String>,
+}
+
+/// Claims that a token must carry.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum RequiredClaims {
+    /// None.
+    #[default]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    None,
+    /// Claims that must be present.
+    Present(Vec<String>),
+    /// Claims that must have one of these values.
+    OneOf(BTreeMap<String, OneOrMany>),
+}
+
+impl<'de> Deserialize<'de> for RequiredClaims {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{MapAccess, SeqAccess, Visitor, value};
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RequiredClaims;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of claims or a mapping from claim to value")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<RequiredClaims, A::Error> {
+                Vec::deserialize(value::SeqAccessDeserializer::new(access)).map(RequiredClaims::Present)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<RequiredClaims, A::Error> {
+                BTreeMap::deserialize(value::MapAccessDeserializer::new(access)).map(RequiredClaims::OneOf)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// `FixedWindow`: so many requests a window, windows aligned to the epoch.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FixedWindow {
+    /// Requests a window.
+    pub rate: u64,
+    /// Length of the window: `1s`, `60s`, `5m`, `1h`, `1d`.
+    #[serde(default = "minute")]
+    pub window: String,
+    /// Whom to count: `user_id`, `ip`, `route`, `service`, `header:NAME`, `claim:NAME`; a list counts each combination.
+    #[serde(default = "user_id")]
+    pub per: OneOrMany,
+    /// When the counters can't be reached: `deny` (503) or `allow`.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+fn minute() -> String {
+    "60s".to_owned()
+}
+
+fn user_id() -> OneOrMany {
+    OneOrMany::One("user_id".to_owned())
+}
+
+/// What to do when a dependency of a policy fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// Answer 503.
+    #[default]
+    Deny,
+    /// Go on as if the policy were not there.
+    Allow,
+}
+
+/// `RBAC`: whether the user may, as a policy engine says.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename = "RBAC")]
+pub struct Rbac {
+    /// Asked with `POST {"input": …}` (OPA's data API).
+    pub policy_engine_endpoint: String,
+    /// Milliseconds the engine may take.
+    #[serde(default = "second")]
+    pub timeout_ms: u64,
+    /// Seconds an answer holds for the same user, roles, method and path. 0: ask each time.
+    #[serde(default)]
+    pub cache_seconds: u64,
+    /// When the engine can't be asked: `deny` (503) or `allow`.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// Ask also about requests without a user.
+    #[serde(default)]
+    pub include_anonymous: bool,
+}
+
+fn second() -> u64 {
+    1_000
+}
+
+/// `TTL`: keep answers for a fixed time.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename = "TTL")]
+pub struct Ttl {
+    /// Seconds an answer is kept.
+    pub ttl_seconds: u64,
+    /// One answer for all users. Otherwise each user has its own, unless the response says `public` or `s-maxage`.
+    #[serde(default)]
+    pub shared: bool,
+    /// Keep also answers that say `private` or `no-store`, or set cookies.
+    #[serde(default)]
+    pub force: bool,
+    /// Request headers by which answers are told apart, besides those the response names in `Vary`.
+    #[serde(default)]
+    pub vary_by: Vec<String>,
+    /// Larger answers are not kept.
+    #[serde(default = "mebibyte")]
+    pub max_bytes: u64,
+}
+
+fn mebibyte() -> u64 {
+    1024 * 1024
+}
+
+/// `Compression`: compress responses while they stream.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Compression {
+    /// `zstd`, `br`, `gzip`, in the order of preference; the client's own preference comes first.
+    pub algorithms: Vec<String>,
+    /// Smaller responses are left alone, where their length is known.
+    pub min_bytes: u64,
+    /// Media types that are compressed; `text/*` means all texts.
+    pub content_types: Vec<String>,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        let types = [
+            "text/*",
+            "application/json",
+            "application/problem+json",
+            "application/ld+json",
+            "application/javascript",
+            "application/xml",
+            "application/xhtml+xml",
+            "application/graphql-response+json",
+            "application/x-ndjson",
+            "application/wasm",
+            "image/svg+xml",
+        ];
+        Self {
+            algorithms: vec!["br".to_owned(), "zstd".to_owned(), "gzip".to_owned()],
+            min_bytes: 1_024,
+            content_types: types.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// Reads a list of policies; those that can't be read are noted and left out.
+pub(crate) fn policies<'n>(list: Option<&'n Node>, findings: &Findings) -> Vec<Item<'n, Policy>> {
+    let Some(list) = list else { return Vec::new() };
+    if !matches!(list.value, Value::List(_) | Value::Null) {
+        findings.push(Problem::error(list.span, format!("expected a list of policies, found {}", list.kind())));
+    }
+    list.items().iter().filter_map(|node| Some(Item { value: policy(node, findings)?, node })).collect()
+}
+
+fn policy(node: &Node, findings: &Findings) -> Option<Policy> {
+    let Value::Map(entries) = &node.value else {
+        findings.push(Problem::error(node.span, format!("expected a policy, found {}", node.kind())));
+        return None;
+    };
+    // The head knows all keys of the mapping: which are unknown, its kind finds out.
+    let every: Vec<&str> = entries.iter().map(|(key, _)| key.name.as_str()).filter(|name| *name != "when").collect();
+    let local = Findings::default();
+    let head: Option<Head> = decode(node, &every, &local);
+    let kind = match node.get("type") {
+        None => {
+            if head.as_ref().is_some_and(|head| !head.disabled) {
+                let problem = Problem::error(node.span, "the key `type` is missing");
+                local.push(problem.cure(format!("known types are: {}", Kind::TYPES.join(", "))));
+            }
+            None
+        }
+        Some(written) => {
+            let name = written.text().unwrap_or_default();
+            if !Kind::TYPES.contains(&name) {
+                local.push(unknown_type(written, name));
+                None
+            } else {
+                Kind::read(name, node, &local)
+            }
+        }
+    };
+    let failed = local.any();
+    for problem in local.into_problems() {
+        findings.push(problem);
+    }
+    let policy = Policy { head: head?, kind };
+    (policy.kind.is_some() || (policy.head.disabled && !failed)).then_some(policy)
+}
+
+fn unknown_type(node: &Node, name: &str) -> Problem {
+    if planned::POLICY_TYPES.contains(&name) {
+        return Problem::error(node.span, format!("the policy type `{name}` is not carried out by this version"))
+            .cure(format!("this version has: {}", Kind::TYPES.join(", ")));
+    }
+    let problem = Problem::error(node.span, format!("unknown policy type `{name}`"));
+    match nearest(name, Kind::TYPES.iter().chain(planned::POLICY_TYPES).copied()) {
+        Some(near) => problem.cure(format!("did you mean `{near}`?")),
+        None => problem.cure(format!("known types are: {}", Kind::TYPES.join(", "))),
+    }
+}

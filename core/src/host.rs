@@ -1,0 +1,147 @@
+//! All that a platform lends to core: the boundary between decisions and the world.
+//!
+//! Nothing here says whether futures may change threads: the compiler finds that out where a concrete
+//! host calls [`crate::pipeline::handle`]. Background work is data ([`Job`]), never a future.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Request, Response, response};
+use thiserror::Error;
+
+use crate::{
+    body::Body,
+    cache::{CacheKey, Lifetime, Stored},
+    event::Event,
+    job::Job,
+    upstream::{Endpoint, Patience},
+    verify::{Algorithm, PublicKey},
+    window::{Draw, Quota},
+};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type Timestamp = u64;
+
+/// What a platform has and core has not.
+///
+/// Every failure is a [`HostError`]; the rule that turns it into an answer (fail open or closed) is core's
+/// and comes from the configuration.
+#[expect(async_fn_in_trait, reason = "whether the future may change threads is decided by each concrete host")]
+pub trait Host: Sized {
+    /// How this platform represents a message body.
+    type Body: Body;
+
+    /// Wall-clock time. Cheap; may stand still while code runs (Workers), so it never measures CPU.
+    fn now(&self) -> Timestamp;
+
+    /// 128 random bits, good enough for identifiers. Not for keys.
+    fn random(&self) -> u128;
+
+    /// Waits. Used between polls of a shared refresh, never on the plain path.
+    async fn sleep(&self, milliseconds: u64);
+
+    /// Sends `request` (its target in origin form, its `Host` set) to `endpoint`, returns when the response's
+    /// head has arrived, and cancels for real when `patience` ends or the returned future is dropped.
+    /// A `101 Switching Protocols` is tunnelled by the host itself.
+    async fn fetch(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Self::Body>,
+        patience: Patience,
+    ) -> Result<Response<Self::Body>, HostError>;
+
+    /// Takes from several counters at once: all of them or, when one refuses, none.
+    /// One quota a draw, in the same order.
+    async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError>;
+
+    /// A stored response, fresh or not. `None` when there is none.
+    async fn load(&self, key: &CacheKey) -> Result<Option<Stored<Self::Body>>, HostError>;
+
+    /// Keeps a copy of `body` while it streams to the client, and stores it under `key` when it has ended
+    /// well and stayed within `max_bytes`. An empty body is stored before this returns.
+    fn store(
+        &self,
+        key: CacheKey,
+        lifetime: Lifetime,
+        head: &response::Parts,
+        body: Self::Body,
+        max_bytes: u64,
+    ) -> Self::Body;
+
+    /// Whether `signature` over `message` was made by the owner of `key`. An unusable key is an error.
+    async fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, HostError>;
+
+    /// Work that outlives the response. The host runs [`crate::job::run`] when it sees fit.
+    fn defer(&self, job: Job);
+
+    /// Notes what happened to one request. Must not block; may drop under pressure, and counts what it drops.
+    fn record(&self, event: Event<'_>);
+}
+
+/// The platform failed.
+#[derive(Debug, Clone, Error)]
+#[error("{kind}: {detail}")]
+pub struct HostError {
+    /// What failed, and so what may be done about it.
+    pub kind: HostErrorKind,
+    /// For the log. Never for the client.
+    pub detail: String,
+}
+
+impl HostError {
+    /// An error of `kind`; `detail` is what the log shall say.
+    pub fn new(kind: HostErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+}
+
+/// The ways in which a platform fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HostErrorKind {
+    /// No connection: refused, unreachable, no such name, TLS not agreed. Nothing was sent.
+    #[error("cannot connect")]
+    Connect,
+    /// The connection ended before the response's head.
+    #[error("connection reset")]
+    Reset,
+    /// What came back is not HTTP.
+    #[error("not HTTP")]
+    Protocol,
+    /// The deadline passed before the response's head.
+    #[error("timed out")]
+    Timeout,
+    /// The client's body exceeded its limit while it was being sent on.
+    #[error("request body too large")]
+    RequestTooLarge,
+    /// The client's body broke off while it was being sent on.
+    #[error("request body broke off")]
+    RequestBroken,
+    /// A store or another facility of the platform can't be reached.
+    #[error("unavailable")]
+    Unavailable,
+}
+
+/// Who is at the other end of the connection. Made once a connection, so its texts are prepared.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The address the connection comes from.
+    pub address: IpAddr,
+    /// Whether the connection is encrypted.
+    pub encrypted: bool,
+    pub(crate) text: HeaderValue,
+}
+
+impl Peer {
+    /// A peer at `address`; an IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn new(address: IpAddr, encrypted: bool) -> Self {
+        let address = address.to_canonical();
+        let text =
+            HeaderValue::try_from(address.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        Self { address, encrypted, text }
+    }
+}

@@ -1,0 +1,110 @@
+//! Who makes a request, once that is proven: subject, roles, claims, and the headers that tell upstreams.
+
+use std::fmt::Write;
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+/// The headers that always carry identity downstream. Clients can't send them.
+pub(crate) const X_USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+pub(crate) const X_USER_ROLES: HeaderName = HeaderName::from_static("x-user-roles");
+
+/// A proven identity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    /// The subject (`sub`).
+    pub subject: String,
+    /// Its roles, from the role claim: a string or a list of strings.
+    pub roles: Vec<String>,
+    /// All claims.
+    pub claims: Map<String, Value>,
+    /// Names this user and no other among all issuers; holds no control characters.
+    pub key: String,
+    /// The headers that tell the upstream, prepared.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Identity {
+    /// An identity from verified claims. `None` without a subject.
+    pub(crate) fn from_claims(
+        claims: Map<String, Value>,
+        role_claim: &str,
+        forward: &[(String, HeaderName)],
+    ) -> Option<Self> {
+        let subject = claims.get("sub")?.as_str()?.to_owned();
+        let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let roles: Vec<String> = match claims.get(role_claim) {
+            Some(Value::String(role)) => vec![role.clone()],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let key = format!("user:{}|{}", escaped(issuer), escaped(&subject));
+        let listed: Vec<String> = roles.iter().map(|role| escaped(role)).collect();
+        let mut headers = vec![(X_USER_ID, value(escaped(&subject))?), (X_USER_ROLES, value(listed.join(","))?)];
+        for (claim, header) in forward {
+            let text = match claims.get(claim) {
+                None | Some(Value::Null) => continue,
+                Some(Value::String(text)) => escaped(text),
+                Some(other) => escaped(&other.to_string()),
+            };
+            headers.push((header.clone(), value(text)?));
+        }
+        Some(Self { subject, roles, claims, key, headers })
+    }
+}
+
+/// What can't stand in a header, or would be read as a separator, percent-encoded: so no two subjects look
+/// alike to an upstream, and none can add a role or a line.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        match byte {
+            b'%' | b',' | b'|' | ..=b' ' | 0x7f.. => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+            _ => out.push(char::from(byte)),
+        }
+    }
+    out
+}
+
+fn value(text: String) -> Option<HeaderValue> {
+    HeaderValue::try_from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn identity(claims: Value) -> Identity {
+        Identity::from_claims(claims.as_object().unwrap().clone(), "role", &[]).unwrap()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_role_can_smuggle_in_another() {
+        let found = identity(json!({"sub": "a", "role": "user,admin"}));
+        assert_eq!(found.headers[1].1, "user%2Cadmin");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn users_of_two_issuers_never_share_a_key() {
+        let one = identity(json!({"sub": "b|c", "iss": "a"}));
+        let two = identity(json!({"sub": "c", "iss": "a|b"}));
+        assert_ne!(one.key, two.key);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn control_characters_never_reach_a_header() {
+        let found = identity(json!({"sub": "a\r\nx-user-roles: admin\u{e9}"}));
+        assert_eq!(found.headers[0].1, "a%0D%0Ax-user-roles:%20admin%C3%A9");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn roles_may_be_a_string_or_a_list() {
+        assert_eq!(identity(json!({"sub": "a", "role": "x"})).roles, ["x"]);
+        assert_eq!(identity(json!({"sub": "a", "role": ["x", "y", 3]})).roles, ["x", "y"]);
+    }
+}

@@ -1,0 +1,19 @@
+//! Work that outlives a response, as data: a host runs it where it likes (`tokio::spawn`, `waitUntil`).
+
+use std::sync::Arc;
+
+use crate::{host::Host, keys::KeyRing};
+
+/// What is to be done after the response.
+#[derive(Debug)]
+pub enum Job {
+    /// Fetch a set of signing keys again, while the last good one goes on serving.
+    RefreshKeys(Arc<KeyRing>),
+}
+
+/// Does the work. Failures are noted in what the job works on, where the next request finds them.
+pub async fn run<H: Host>(host: &H, job: Job) {
+    match job {
+        Job::RefreshKeys(ring) => ring.refresh(host).await,
+    }
+}

@@ -1,0 +1,291 @@
+//! Signing keys of an issuer (RFC 7517): fetched when first needed, refreshed in the background, and kept
+//! when the issuer is down. What is known is used; only when nothing was ever known is nothing possible.
+//!
+//! The rules are a small state machine over `(state, now)`; the fetch around it is [`KeyRing::refresh`].
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Method, StatusCode, header};
+use serde_json::Value;
+
+use crate::{
+    cache::Directives,
+    host::{Host, Timestamp},
+    remote::{Answer, Remote},
+    verify::{Algorithm, PublicKey},
+};
+
+/// A set larger than this is refused: an issuer has a handful of keys.
+const MAX_SET_BYTES: usize = 256 * 1024;
+/// Keys beyond this number are not looked at.
+const MAX_KEYS: usize = 128;
+/// How long a set is fresh when the issuer does not say.
+const DEFAULT_FRESHNESS: Duration = Duration::from_secs(600);
+/// What an issuer may say is bounded to this.
+const FRESHNESS_BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(86_400));
+/// No issuer is asked more often than this, whatever tokens clients make up.
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+/// While no key was ever had, an issuer is asked this often.
+const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+/// How often, and how many times, a request looks whether another's refresh has ended.
+const WAIT_MS: u64 = 20;
+const WAITS: usize = 250;
+
+/// The keys of an issuer, as of one fetch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KeySet {
+    keys: Vec<PublicKey>,
+}
+
+/// Why no key was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoKey {
+    /// No set was ever had: nothing can be said about any token.
+    Unavailable,
+    /// The set holds no such key.
+    Unknown,
+}
+
+impl KeySet {
+    /// Reads a set. Keys that can't be used are skipped; a set that is not one is an error.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let set: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list named `keys`")?;
+        Ok(Self { keys: keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key).ok()).collect() })
+    }
+
+    /// How many keys can be used.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key can be used.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
+        let mut fitting = self.keys.iter().filter(|key| {
+            key.serves(algorithm) && kid.is_none_or(|wanted| key.kid.as_deref() == Some(wanted))
+        });
+        let first = fitting.next()?;
+        fitting.next().is_none().then_some(first)
+    }
+}
+
+/// Where an issuer's keys come from, and the last good set.
+#[derive(Debug)]
+pub struct KeyRing {
+    source: Option<Remote>,
+    state: Mutex<State>,
+    refreshing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Option<Arc<KeySet>>,
+    fresh_until: Timestamp,
+    attempted_at: Option<Timestamp>,
+    failure: Option<String>,
+}
+
+impl KeyRing {
+    /// Keys that stand in the configuration or in a file beside it: never fetched.
+    pub(crate) fn fixed(keys: KeySet) -> Self {
+        let state = State { keys: Some(Arc::new(keys)), fresh_until: Timestamp::MAX, ..State::default() };
+        Self { source: None, state: Mutex::new(state), refreshing: AtomicBool::new(false) }
+    }
+
+    /// Keys to be fetched.
+    pub(crate) fn remote(source: Remote) -> Self {
+        Self { source: Some(source), state: Mutex::default(), refreshing: AtomicBool::new(false) }
+    }
+
+    /// The set that is known now, whoever asks; starts a refresh in the background when it is due.
+    pub(crate) fn current<H: Host>(self: &Arc<Self>, host: &H, now: Timestamp) -> Option<Arc<KeySet>> {
+        let (keys, due) = {
+            let mut state = self.lock();
+            let due = state.keys.is_some() && now >= state.fresh_until && state.may_attempt(now);
+            if due {
+                state.attempted_at = Some(now);
+            }
+            (state.keys.clone(), due)
+        };
+        if due {
+            host.defer(crate::job::Job::RefreshKeys(self.clone()));
+        }
+        keys
+    }
+
+    /// The set in which the key was found, or else the newest that can be had: an unknown `kid` may be a
+    /// rotation, so it makes the ring look once, but no more often than [`MIN_INTERVAL`].
+    pub(crate) async fn holding<H: Host>(
+        self: &Arc<Self>,
+        host: &H,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Arc<KeySet>, NoKey> {
+        let known = self.current(host, host.now());
+        if let Some(keys) = &known
+            && keys.find(kid, algorithm).is_some()
+        {
+            return Ok(keys.clone());
+        }
+        for _ in 0..WAITS {
+            if self.refreshing.load(Ordering::Acquire) {
+                host.sleep(WAIT_MS).await;
+                continue;
+            }
+            // Somebody else's refresh may just have ended, so look again before asking.
+            let fetch = {
+                let mut state = self.lock();
+                let found = state.keys.as_ref().is_some_and(|keys| keys.find(kid, algorithm).is_some());
+                let fetch = !found && self.source.is_some() && state.may_attempt(host.now());
+                if fetch {
+                    state.attempted_at = Some(host.now());
+                }
+                fetch
+            };
+            if fetch {
+                self.refresh(host).await;
+            }
+            break;
+        }
+        let keys = self.lock().keys.clone().ok_or(NoKey::Unavailable)?;
+        if keys.find(kid, algorithm).is_some() { Ok(keys) } else { Err(NoKey::Unknown) }
+    }
+
+    /// Fetches the set. A failure is remembered for the log, and the last good set stays.
+    pub async fn refresh<H: Host>(&self, host: &H) {
+        let Some(source) = &self.source else { return };
+        if self.refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A client that leaves drops this future: the flag must fall with it.
+        let _refreshing = Lowered(&self.refreshing);
+        let fetched = match source.ask(host, Method::GET, None, MAX_SET_BYTES).await {
+            Ok(answer) => read(&answer),
+            Err(error) => Err(error.to_string()),
+        };
+        self.lock().settle(fetched, host.now());
+    }
+
+    /// Why the last refresh failed, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(answer: &Answer) -> Result<(KeySet, Duration), String> {
+    if answer.status() != StatusCode::OK {
+        return Err(format!("the key set was answered with {}", answer.status()));
+    }
+    let keys = KeySet::parse(answer.body())?;
+    if keys.is_empty() {
+        return Err("the key set holds no usable key".to_owned());
+    }
+    let stated = Directives::read(answer.headers().get_all(header::CACHE_CONTROL)).max_age;
+    let (least, most) = FRESHNESS_BOUNDS;
+    Ok((keys, stated.map_or(DEFAULT_FRESHNESS, Duration::from_secs).clamp(least, most)))
+}
+
+impl State {
+    fn may_attempt(&self, now: Timestamp) -> bool {
+        let interval = if self.keys.is_some() { MIN_INTERVAL } else { FIRST_INTERVAL };
+        self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(interval))
+    }
+
+    fn settle(&mut self, fetched: Result<(KeySet, Duration), String>, now: Timestamp) {
+        match fetched {
+            Ok((keys, freshness)) => {
+                // An unchanged set keeps its address, by which verified tokens remember it.
+                if self.keys.as_deref() != Some(&keys) {
+                    self.keys = Some(Arc::new(keys));
+                }
+                self.fresh_until = now.saturating_add(millis(freshness));
+                self.failure = None;
+            }
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Lowered<'a>(&'a AtomicBool);
+
+impl Drop for Lowered<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn set(kids: &[Option<&str>]) -> KeySet {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let keys: Vec<_> = kids
+            .iter()
+            .map(|kid| match kid {
+                Some(kid) => json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}),
+                None => json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
+            })
+            .collect();
+        KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_token_without_kid_finds_a_key_only_when_there_is_one() {
+        assert!(set(&[Some("a")]).find(None, Algorithm::EdDSA).is_some());
+        assert!(set(&[Some("a"), Some("b")]).find(None, Algorithm::EdDSA).is_none());
+        assert!(set(&[Some("a"), None]).find(Some("a"), Algorithm::EdDSA).is_some());
+        assert!(set(&[None]).find(Some("a"), Algorithm::EdDSA).is_none());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_last_good_set_survives_a_failure() {
+        let mut state = State::default();
+        state.settle(Ok((set(&[Some("a")]), Duration::from_secs(60))), 0);
+        state.settle(Err("down".to_owned()), 70_000);
+        assert!(state.keys.is_some());
+        assert_eq!(state.failure.as_deref(), Some("down"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_unchanged_set_keeps_its_address() {
+        let mut state = State::default();
+        state.settle(Ok((set(&[Some("a")]), Duration::from_secs(60))), 0);
+        let before = state.keys.clone().unwrap();
+        state.settle(Ok((set(&[Some("a")]), Duration::from_secs(60))), 1);
+        assert!(Arc::ptr_eq(&before, state.keys.as_ref().unwrap()));
+        state.settle(Ok((set(&[Some("b")]), Duration::from_secs(60))), 2);
+        assert!(!Arc::ptr_eq(&before, state.keys.as_ref().unwrap()));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn made_up_key_names_do_not_hammer_the_issuer() {
+        let mut state = State::default();
+        state.settle(Ok((set(&[Some("a")]), Duration::from_secs(600))), 0);
+        state.attempted_at = Some(0);
+        assert!(!state.may_attempt(9_999));
+        assert!(state.may_attempt(10_000));
+    }
+}

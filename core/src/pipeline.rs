@@ -1,0 +1,219 @@
+//! The whole life of a request, on every host: the only asynchronous path in core.
+//!
+//! Each stage asks a synchronous room what to do and the host for what only a platform has. Any stage may
+//! refuse; the answer always comes, is always decorated alike, and is always recorded.
+
+mod attempt;
+mod authorize;
+mod enter;
+mod identify;
+mod limit;
+mod reuse;
+
+use std::{fmt::Write, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+
+use self::enter::Entrance;
+use crate::{
+    body::Body,
+    event::Event,
+    facts::Facts,
+    gateway::Gateway,
+    host::{Host, Peer},
+    identity::Identity,
+    policy::{fixed_window::Drawn, ttl::Outcome},
+    refusal::{Addressee, Refusal},
+    route::Route,
+    transform::forwarded,
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What was found out on the way, for the answer's head and for the record.
+#[derive(Default)]
+struct Trail<'g> {
+    route: Option<&'g Route>,
+    identity: Option<Arc<Identity>>,
+    drawn: Vec<Drawn>,
+    cache: Option<Outcome>,
+    /// The reason of a failure, for the log alone.
+    detail: Option<String>,
+}
+
+/// What all stages know of the request.
+struct Context<'c, H> {
+    gateway: &'c Gateway,
+    host: &'c H,
+    peer: &'c Peer,
+    trusted: bool,
+    request_id: &'c HeaderValue,
+    entrance: &'c Entrance<'c>,
+}
+
+/// Answers a request.
+pub async fn handle<H: Host>(
+    gateway: &Gateway,
+    host: &H,
+    peer: &Peer,
+    request: Request<H::Body>,
+) -> Response<H::Body> {
+    let now = host.now();
+    let (head, body) = request.into_parts();
+    // Cheap copies that outlive the head, which is changed and handed on.
+    let (uri, method) = (head.uri.clone(), head.method.clone());
+    let trusted = gateway.trusted.contains(peer.address);
+    let request_id = request_id(&head.headers, trusted, || host.random());
+    let mut trail = Trail::default();
+
+    let entered = enter::enter(gateway, peer, &head, &uri, now);
+    let outcome = match &entered {
+        Ok(entrance) => {
+            let context = Context { gateway, host, peer, trusted, request_id: &request_id, entrance };
+            exchange(&context, head, body, &mut trail).await
+        }
+        Err(refusal) => Err(refusal.clone()),
+    };
+    let entrance = entered.as_ref().ok();
+    let hostname = entrance.map_or("", |entrance| &entrance.host);
+    let mut refusal = None;
+    let mut response = outcome.unwrap_or_else(|refused| {
+        refusal = Some(refused.code());
+        let realm = gateway.public_domain.as_deref().unwrap_or(hostname);
+        refused.into_response(Addressee { request_id: &request_id, realm, head: method == Method::HEAD })
+    });
+    decorate(response.headers_mut(), &trail, request_id.clone());
+    host.record(Event {
+        at: now,
+        took_ms: host.now().saturating_sub(now),
+        request_id: request_id.to_str().unwrap_or_default(),
+        client: entrance.map_or(peer.address, |entrance| entrance.client),
+        method: &method,
+        host: hostname,
+        path: entrance.map_or_else(|| uri.path(), |entrance| &entrance.path.text),
+        route: trail.route.map(|route| route.pattern.as_str()),
+        service: trail.route.map(|route| &*route.service.name),
+        user: trail.identity.as_ref().map(|identity| identity.subject.as_str()),
+        status: response.status(),
+        refusal,
+        detail: trail.detail.as_deref(),
+        cache: trail.cache.map(Outcome::name),
+    });
+    response
+}
+
+async fn exchange<'g, H: Host>(
+    context: &Context<'g, H>,
+    head: http::request::Parts,
+    body: H::Body,
+    trail: &mut Trail<'g>,
+) -> Result<Response<H::Body>, Refusal> {
+    let Context { gateway, host, entrance, .. } = *context;
+    let found = gateway.router.find(&entrance.host, &entrance.path.text, &head).map_err(|miss| {
+        if miss.allow.is_empty() { Refusal::NoRoute } else { Refusal::MethodNotAllowed(miss.allow) }
+    })?;
+    let (route, plan) = (found.route, found.plan);
+    trail.route = Some(route);
+    if entrance.path.has_encoded_slash && !route.keeps_encoded_slash {
+        return Err(Refusal::EncodedSlash);
+    }
+    let path = &*entrance.path.text;
+    let mut facts = Facts {
+        head: &head,
+        path,
+        host: &entrance.host,
+        client: entrance.client,
+        now: entrance.now,
+        request_id: context.request_id.to_str().unwrap_or_default(),
+        route,
+        identity: None,
+    };
+
+    let authentication = plan.authentication.as_ref().filter(|applied| applied.holds(path));
+    if let Some(applied) = authentication {
+        trail.identity = Some(identify::identify(host, &applied.policy, &facts, &mut trail.detail).await?);
+    }
+    let identity = trail.identity.clone();
+    facts.identity = identity.as_deref();
+    trail.drawn = limit::draw(host, &plan.limits, &facts, &mut trail.detail).await?;
+    let granted = authorize::authorize(host, &plan.authorization, &facts, &mut trail.detail).await?;
+
+    let caching = plan.caching.as_ref().filter(|applied| applied.holds(path)).map(|applied| &*applied.policy);
+    let mut lookup = caching.map(|policy| reuse::Lookup::new(policy, &facts));
+    let compression = plan.compression.as_ref().filter(|applied| applied.holds(path));
+    // Only what is asked about later is kept: the rest of the fields goes to the service as it is.
+    let accepted = compression.map(|_| only(&head.headers, &header::ACCEPT_ENCODING));
+    let method = head.method.clone();
+
+    let reused = match &lookup {
+        Some(lookup) => lookup.find(host, entrance.now).await,
+        None => None,
+    };
+    let mut response = match reused {
+        Some((stored, outcome)) => {
+            trail.cache = Some(outcome);
+            if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
+        }
+        None => {
+            let request = attempt::Outgoing {
+                route,
+                plan,
+                identity: identity.as_deref(),
+                credential: authentication.map(|applied| &*applied.policy),
+                granted,
+            };
+            let fetched = attempt::attempt(context, request, head, body, &mut trail.detail).await?;
+            match &mut lookup {
+                Some(lookup) => {
+                    let (response, outcome) = lookup.keep(host, fetched, entrance.now);
+                    trail.cache = Some(outcome);
+                    response
+                }
+                None => fetched,
+            }
+        }
+    };
+    if let (Some(applied), Some(accepted)) = (compression, accepted)
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        let (mut head, body) = response.into_parts();
+        let coding = applied.policy.finish(&method, &accepted, &mut head, body.length());
+        let body = match coding {
+            Some(coding) => body.compress(coding),
+            None => body,
+        };
+        response = Response::from_parts(head, body);
+    }
+    Ok(response)
+}
+
+/// The fields that every answer carries, whoever made it.
+fn decorate(headers: &mut HeaderMap, trail: &Trail<'_>, request_id: HeaderValue) {
+    headers.insert(X_REQUEST_ID, request_id);
+    forwarded::note_via(headers);
+    if !trail.drawn.is_empty() {
+        Drawn::write_headers(&trail.drawn, headers);
+    }
+    if let Some(outcome) = trail.cache {
+        outcome.write_headers(headers);
+    }
+}
+
+fn only(headers: &HeaderMap, name: &HeaderName) -> HeaderMap {
+    headers.get_all(name).iter().map(|value| (name.clone(), value.clone())).collect()
+}
+
+/// A trusted proxy's identifier for the request, or a new one.
+fn request_id(headers: &HeaderMap, trusted: bool, dice: impl FnOnce() -> u128) -> HeaderValue {
+    let fine = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+    if trusted
+        && let Some(given) = headers.get(X_REQUEST_ID)
+        && (1..=128).contains(&given.len())
+        && given.as_bytes().iter().all(fine)
+    {
+        return given.clone();
+    }
+    let mut text = String::with_capacity(32);
+    let _ = write!(text, "{:032x}", dice());
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}

@@ -1,0 +1,179 @@
+//! The request to the service: head prepared, sent, and the answer's head cleaned.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request, response};
+
+use super::{Context, X_REQUEST_ID, authorize::Granted};
+use crate::{
+    body::Body,
+    host::Host,
+    identity::Identity,
+    policy::{
+        Plan,
+        jwt_validation::{JwtValidation, TokenSource},
+    },
+    refusal::Refusal,
+    route::Route,
+    transform::{forwarded, hop_by_hop, trace_context},
+    upstream::Endpoint,
+};
+
+/// Fields by which services tell what they are made of.
+const TELLTALES: [HeaderName; 4] = [
+    header::SERVER,
+    HeaderName::from_static("x-powered-by"),
+    HeaderName::from_static("x-aspnet-version"),
+    HeaderName::from_static("x-aspnetmvc-version"),
+];
+
+/// What goes out besides the head and the body that came in.
+pub(super) struct Outgoing<'r> {
+    pub(super) route: &'r Route,
+    pub(super) plan: &'r Plan,
+    pub(super) identity: Option<&'r Identity>,
+    /// The policy that checked the credentials.
+    pub(super) credential: Option<&'r JwtValidation>,
+    pub(super) granted: Granted,
+}
+
+pub(super) async fn attempt<H: Host>(
+    context: &Context<'_, H>,
+    outgoing: Outgoing<'_>,
+    mut head: request::Parts,
+    body: H::Body,
+    detail: &mut Option<String>,
+) -> Result<Response<H::Body>, Refusal> {
+    let endpoint = outgoing.route.service.choose().ok_or(Refusal::BadGateway)?;
+    let upgrade = hop_by_hop::upgrade(&head.headers);
+    prepare(context, &outgoing, endpoint, &mut head, upgrade.as_ref()).inspect_err(|_| {
+        *detail = Some("the target for the service can't be written".to_owned());
+    })?;
+    let limit = context.gateway.limits.max_body_bytes;
+    let body = if limit > 0 { body.bounded(limit) } else { body };
+    let request = Request::from_parts(head, body);
+    match context.host.fetch(endpoint, request, outgoing.plan.patience).await {
+        Ok(response) => {
+            let (mut head, body) = response.into_parts();
+            clean(&mut head);
+            Ok(Response::from_parts(head, body))
+        }
+        Err(error) => {
+            *detail = Some(error.to_string());
+            Err(Refusal::of_fetch(&error))
+        }
+    }
+}
+
+fn prepare<H: Host>(
+    context: &Context<'_, H>,
+    outgoing: &Outgoing<'_>,
+    endpoint: &Endpoint,
+    head: &mut request::Parts,
+    upgrade: Option<&HeaderValue>,
+) -> Result<(), Refusal> {
+    let Context { gateway, host, peer, trusted, request_id, entrance, .. } = *context;
+    let route = outgoing.route;
+    let original = head.uri.path_and_query();
+    let mut target = route
+        .target
+        .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
+        .map_err(|_| Refusal::BadGateway)?;
+    let hides = |policy: &&JwtValidation| route.hide_credentials || matches!(policy.source, TokenSource::Query(_));
+    if let Some(policy) = outgoing.credential.filter(hides) {
+        target = without_credential(&policy.source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
+    }
+    head.uri = target.into();
+    head.version = http::Version::HTTP_11;
+
+    let headers = &mut head.headers;
+    hop_by_hop::remove(headers);
+    // The host answers an expectation itself when the body is first asked for.
+    headers.remove(header::EXPECT);
+    remove_identity(headers, &gateway.identity_headers, entrance.has_underscores);
+    if let Some(protocol) = upgrade {
+        hop_by_hop::set_upgrade(headers, protocol.clone());
+    }
+    let named = if route.preserve_host { entrance.host_field.clone() } else { endpoint.host.clone() };
+    headers.insert(header::HOST, named);
+    forwarded::write(headers, peer, trusted, &entrance.host_field);
+    headers.insert(X_REQUEST_ID, request_id.clone());
+    trace_context::ensure(headers, || host.random());
+    for (name, value) in outgoing.granted.iter().flat_map(|decision| &decision.headers) {
+        headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in outgoing.identity.iter().flat_map(|identity| &identity.headers) {
+        headers.insert(name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+/// Nobody but us says who a request comes from. Names with underscores too: CGI and its heirs turn both `-`
+/// and `_` into the same variable.
+fn remove_identity(headers: &mut HeaderMap, names: &[HeaderName], has_underscores: bool) {
+    for name in names {
+        headers.remove(name);
+    }
+    if has_underscores {
+        let alike: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| names.iter().any(|own| own.as_str() == name.as_str().replace('_', "-")))
+            .cloned()
+            .collect();
+        for name in alike {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Takes the credentials that were checked out of the request.
+fn without_credential(
+    source: &TokenSource,
+    headers: &mut HeaderMap,
+    target: http::uri::PathAndQuery,
+) -> Result<http::uri::PathAndQuery, http::uri::InvalidUri> {
+    match source {
+        TokenSource::Bearer => drop(headers.remove(header::AUTHORIZATION)),
+        TokenSource::Header(name) => drop(headers.remove(name)),
+        TokenSource::Cookie(name) => {
+            let kept: Vec<&str> = headers
+                .get_all(header::COOKIE)
+                .iter()
+                .filter_map(|line| line.to_str().ok())
+                .flat_map(|line| line.split(';'))
+                .map(str::trim)
+                .filter(|pair| pair.split('=').next() != Some(name.as_str()))
+                .collect();
+            let joined = HeaderValue::try_from(kept.join("; "));
+            headers.remove(header::COOKIE);
+            if let Ok(value) = joined
+                && !value.is_empty()
+            {
+                headers.insert(header::COOKIE, value);
+            }
+        }
+        TokenSource::Query(name) => {
+            let is_token = |pair: &&str| {
+                let decoded = crate::route::parameters(pair).next();
+                decoded.is_some_and(|(key, _)| key == name.as_str())
+            };
+            let query: Vec<&str> = target.query().unwrap_or_default().split('&').filter(|p| !is_token(p)).collect();
+            let query = query.join("&");
+            let path = target.path();
+            return if query.is_empty() { path.parse() } else { format!("{path}?{query}").parse() };
+        }
+    }
+    Ok(target)
+}
+
+/// What a client is not to see of the service, and what concerned the connection to it.
+fn clean(head: &mut response::Parts) {
+    let upgrade = (head.status == StatusCode::SWITCHING_PROTOCOLS)
+        .then(|| head.headers.get(header::UPGRADE).cloned())
+        .flatten();
+    hop_by_hop::remove(&mut head.headers);
+    for name in TELLTALES {
+        head.headers.remove(name);
+    }
+    if let Some(protocol) = upgrade {
+        hop_by_hop::set_upgrade(&mut head.headers, protocol);
+    }
+}

@@ -1,0 +1,99 @@
+//! The first look at a request, before any route: is it one request, of bearable size, for a host and a path
+//! that can be named?
+
+use std::{borrow::Cow, net::IpAddr};
+
+use http::{HeaderValue, Method, Uri, header, request};
+
+use crate::{
+    gateway::Gateway,
+    host::{Peer, Timestamp},
+    path::NormalPath,
+    refusal::Refusal,
+    route::normalised_host,
+};
+
+/// A request that may be looked at further.
+#[derive(Debug)]
+pub(super) struct Entrance<'r> {
+    pub(super) now: Timestamp,
+    pub(super) path: NormalPath<'r>,
+    /// Lower-case, without port.
+    pub(super) host: Cow<'r, str>,
+    /// The `Host` field as it came, or the authority that stood in its place.
+    pub(super) host_field: HeaderValue,
+    /// Whom the request comes from, trusted proxies looked through.
+    pub(super) client: IpAddr,
+    /// Some field's name holds an underscore: some services can't tell it from a hyphen.
+    pub(super) has_underscores: bool,
+}
+
+pub(super) fn enter<'r>(
+    gateway: &Gateway,
+    peer: &Peer,
+    head: &request::Parts,
+    uri: &'r Uri,
+    now: Timestamp,
+) -> Result<Entrance<'r>, Refusal>
+
+{
+    let limits = &gateway.limits;
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target as u64 > limits.max_target_bytes {
+        return Err(Refusal::TargetTooLong);
+    }
+    let (mut bytes, mut has_underscores) = (0u64, false);
+    for (name, value) in &head.headers {
+        // As on the wire: name, colon, space, value, line end.
+        bytes += (name.as_str().len() + value.len() + 4) as u64;
+        has_underscores |= name.as_str().as_bytes().contains(&b'_');
+    }
+    if bytes > limits.max_header_bytes {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    if head.method == Method::CONNECT {
+        return Err(Refusal::Tunnel);
+    }
+    check_framing(head, limits.max_body_bytes)?;
+    let host_field = host_field(head, uri)?;
+    let host = normalised(&host_field)?;
+    if gateway.only_host.as_deref().is_some_and(|only| only != host) {
+        return Err(Refusal::Misdirected);
+    }
+    let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
+    let client = gateway.trusted.client(peer, &head.headers);
+    Ok(Entrance { now, path, host: Cow::Owned(host), host_field, client, has_underscores })
+}
+
+fn check_framing(head: &request::Parts, max_body_bytes: u64) -> Result<(), Refusal> {
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    if head.headers.contains_key(header::TRANSFER_ENCODING) || lengths.any(|other| other != length) {
+        return Err(Refusal::Framing);
+    }
+    let digits = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let length: u64 = digits.and_then(|text| text.parse().ok()).ok_or(Refusal::Framing)?;
+    if max_body_bytes > 0 && length > max_body_bytes {
+        return Err(Refusal::BodyTooLarge);
+    }
+    Ok(())
+}
+
+/// The host asked for. An authority in the target counts more than the field (RFC 9112 §3.2.2); two fields
+/// count as none.
+fn host_field(head: &request::Parts, uri: &Uri) -> Result<HeaderValue, Refusal> {
+    let mut fields = head.headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Refusal::Host);
+    }
+    if let Some(authority) = uri.authority() {
+        return HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host);
+    }
+    field.cloned().ok_or(Refusal::Host)
+}
+
+fn normalised(field: &HeaderValue) -> Result<String, Refusal> {
+    let text = field.to_str().map_err(|_| Refusal::Host)?;
+    normalised_host(text).map(Cow::into_owned).ok_or(Refusal::Host)
+}

@@ -1,0 +1,47 @@
+//! Credentials to identity: keys and signatures are asked for here, judged by the policy.
+
+use std::sync::Arc;
+
+use crate::{
+    facts::Facts,
+    host::Host,
+    identity::Identity,
+    keys::NoKey,
+    policy::jwt_validation::{JwtValidation, TokenFault, digest},
+    refusal::Refusal,
+};
+
+pub(super) async fn identify<H: Host>(
+    host: &H,
+    policy: &JwtValidation,
+    facts: &Facts<'_>,
+    detail: &mut Option<String>,
+) -> Result<Arc<Identity>, Refusal> {
+    let token = policy.token(facts.head)?.ok_or(Refusal::MissingToken)?;
+    let digest = digest(&token);
+    if let Some(keys) = policy.keys.current(host, facts.now)
+        && let Some(identity) = policy.recall(&digest, &keys, facts.now)
+    {
+        return Ok(identity);
+    }
+    let unverified = policy.parse(&token).map_err(Refusal::InvalidToken)?;
+    let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
+    let keys = policy.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
+        NoKey::Unknown => Refusal::InvalidToken(TokenFault::UnknownKey),
+        // Not the client's fault, so not 401: it would throw away a good token.
+        NoKey::Unavailable => {
+            *detail = policy.keys.failure();
+            Refusal::KeysUnavailable
+        }
+    })?;
+    let key = keys.find(kid, algorithm).ok_or(Refusal::InvalidToken(TokenFault::UnknownKey))?;
+    match host.verify(algorithm, key, unverified.message, &unverified.signature).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Refusal::InvalidToken(TokenFault::Signature)),
+        Err(error) => {
+            *detail = Some(error.to_string());
+            return Err(Refusal::KeysUnavailable);
+        }
+    }
+    policy.admit(&unverified, digest, keys.clone(), facts.now).map_err(Refusal::InvalidToken)
+}

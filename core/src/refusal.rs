@@ -1,0 +1,220 @@
+//! Every "no" that Tollgate says itself, in one closed list, and what it looks like: problem details
+//! (RFC 9457) that tell a client what to do and nothing of the inside.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::{
+    body::Body,
+    host::{HostError, HostErrorKind},
+    path::BadPath,
+    policy::{fixed_window::Drawn, jwt_validation::TokenFault},
+};
+
+/// Why a request is not answered by its service.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// The path has no normal form.
+    Path(BadPath),
+    /// An encoded separator in the path, on a route that does not allow it.
+    EncodedSlash,
+    /// No host, several, or none that can be read.
+    Host,
+    /// `Content-Length` and `Transfer-Encoding` disagree about where the request ends.
+    Framing,
+    /// A method that a gateway does not forward (`CONNECT`).
+    Tunnel,
+    /// The request's target is too long.
+    TargetTooLong,
+    /// The header fields are too large.
+    HeadersTooLarge,
+    /// The body is too large.
+    BodyTooLarge,
+    /// A host that is not served here.
+    Misdirected,
+    /// No route has this path.
+    NoRoute,
+    /// A route has this path, with other methods.
+    MethodNotAllowed(Vec<Method>),
+    /// No token, or none that can be read where it should be.
+    MissingToken,
+    /// Several credentials in one place.
+    AmbiguousToken,
+    /// A token that proves nothing.
+    InvalidToken(TokenFault),
+    /// Whether the token is good can't be known now.
+    KeysUnavailable,
+    /// The limits say no; what was drawn tells when to come again.
+    RateLimited(Vec<Drawn>),
+    /// The counters can't be reached.
+    CountersUnavailable,
+    /// The user may not.
+    Forbidden,
+    /// Whether the user may can't be known now.
+    EngineUnavailable,
+    /// The service can't be reached or does not speak HTTP.
+    BadGateway,
+    /// The service has not answered in time.
+    GatewayTimeout,
+    /// The client's body broke off.
+    BodyBroken,
+}
+
+/// What a refusal needs to know of the request to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Addressee<'a> {
+    /// Identifies the request.
+    pub request_id: &'a HeaderValue,
+    /// The realm of challenges: the public domain, or the host asked for.
+    pub realm: &'a str,
+    /// Whether the request was `HEAD`.
+    pub head: bool,
+}
+
+impl Refusal {
+    /// What a failed exchange with a service becomes.
+    pub fn of_fetch(error: &HostError) -> Self {
+        match error.kind {
+            HostErrorKind::Timeout => Self::GatewayTimeout,
+            HostErrorKind::RequestTooLarge => Self::BodyTooLarge,
+            HostErrorKind::RequestBroken => Self::BodyBroken,
+            HostErrorKind::Connect | HostErrorKind::Reset | HostErrorKind::Protocol | HostErrorKind::Unavailable => {
+                Self::BadGateway
+            }
+        }
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        self.parts().0
+    }
+
+    /// The stable name of the reason: `policy.reason`, or `request.reason`, `upstream.reason`.
+    pub fn code(&self) -> &'static str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Path(_) => (StatusCode::BAD_REQUEST, "request.bad_path", "The path of the request is malformed."),
+            Self::EncodedSlash => {
+                (StatusCode::BAD_REQUEST, "request.encoded_slash", "The path holds an encoded slash or backslash.")
+            }
+            Self::Host => (StatusCode::BAD_REQUEST, "request.bad_host", "The request names no host, or several."),
+            Self::Framing => (StatusCode::BAD_REQUEST, "request.bad_framing", "It is unclear where the request ends."),
+            Self::Tunnel => (StatusCode::NOT_IMPLEMENTED, "request.tunnel", "Tunnels are not opened here."),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "request.target_too_long", "The URL is too long."),
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "request.headers_too_large",
+                "The header fields are too large.",
+            ),
+            Self::BodyTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "request.body_too_large", "The body of the request is too large.")
+            }
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, "request.misdirected", "This host is not served here.")
+            }
+            Self::NoRoute => (StatusCode::NOT_FOUND, "request.no_route", "There is nothing at this address."),
+            Self::MethodNotAllowed(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "request.method_not_allowed",
+                "This address does not take that method.",
+            ),
+            Self::MissingToken => {
+                (StatusCode::UNAUTHORIZED, "jwt_validation.missing_token", "A bearer token is required.")
+            }
+            Self::AmbiguousToken => {
+                (StatusCode::BAD_REQUEST, "jwt_validation.ambiguous_token", "The request carries several credentials.")
+            }
+            Self::InvalidToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::KeysUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "jwt_validation.keys_unavailable",
+                "Tokens can't be checked at the moment.",
+            ),
+            Self::RateLimited(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "fixed_window.exceeded", "Too many requests; try again later.")
+            }
+            Self::CountersUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "fixed_window.unavailable",
+                "Limits can't be checked at the moment.",
+            ),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "rbac.denied", "You are not allowed to do this."),
+            Self::EngineUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "rbac.unavailable",
+                "Permissions can't be checked at the moment.",
+            ),
+            Self::BadGateway => (StatusCode::BAD_GATEWAY, "upstream.failed", "The service can't be reached."),
+            Self::GatewayTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, "upstream.timeout", "The service did not answer in time.")
+            }
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, "request.body_broken", "The body of the request broke off."),
+        }
+    }
+
+    /// The whole answer.
+    pub fn into_response<B: Body>(self, to: Addressee<'_>) -> Response<B> {
+        let (status, code, detail) = self.parts();
+        let problem = json!({
+            "type": format!("urn:tollgate:problem:{code}"),
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "detail": detail,
+            "instance": format!("urn:tollgate:request:{}", to.request_id.to_str().unwrap_or_default()),
+        });
+        let content = Bytes::from(problem.to_string());
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.add_headers(&mut headers, to.realm);
+        let mut response = Response::new(if to.head { B::empty() } else { B::full(content) });
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap, realm: &str) {
+        match self {
+            Self::MissingToken => put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")),
+            Self::AmbiguousToken => {
+                let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::InvalidToken(fault) => {
+                let challenge = format!(
+                    "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{}\"",
+                    fault.detail().trim_end_matches('.')
+                );
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::MethodNotAllowed(methods) => {
+                let listed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                put(headers, header::ALLOW, listed.join(", "));
+            }
+            Self::RateLimited(drawn) => {
+                if let Some(seconds) = Drawn::retry_after(drawn) {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                }
+            }
+            Self::KeysUnavailable | Self::EngineUnavailable | Self::CountersUnavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // A connection whose framing can't be trusted is not used again.
+            Self::Framing | Self::BodyTooLarge | Self::BodyBroken => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}

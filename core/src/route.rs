@@ -1,0 +1,98 @@
+//! Which route serves a request, and under which policies: one look-up, computed when the configuration
+//! is loaded.
+//!
+//! Host first (exact, then the longest wildcard, then any), then path from left to right (literal before
+//! parameter before `*`), then method, headers, query. A route whose matchers fail makes way for the next
+//! most specific one. The file's order never matters.
+
+mod build;
+mod host;
+mod matcher;
+mod paths;
+
+use std::sync::Arc;
+
+use http::{Method, request};
+
+pub(crate) use self::build::{Ambiguity, OverrideOn, build};
+pub(crate) use self::host::{HostPattern, normalised as normalised_host};
+pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
+use crate::{config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service};
+
+/// Where requests go that match.
+#[derive(Debug)]
+pub struct Route {
+    /// Names the route in logs: the pattern as written.
+    pub pattern: Pattern,
+    /// For people.
+    pub description: Option<String>,
+    /// The service that answers.
+    pub service: Arc<Service>,
+    pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) methods: Option<Methods>,
+    pub(crate) headers: Fields,
+    pub(crate) query: Fields,
+    pub(crate) target: Target,
+    pub(crate) preserve_host: bool,
+    pub(crate) hide_credentials: bool,
+    pub(crate) keeps_encoded_slash: bool,
+    /// Where the route is written.
+    pub span: Span,
+}
+
+/// All routes and the policies that hold for each, ready to be looked up.
+#[derive(Debug)]
+pub struct Router {
+    routes: Vec<Route>,
+    hosts: host::Hosts<paths::Paths>,
+}
+
+/// A route that serves a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'g> {
+    /// The route.
+    pub route: &'g Route,
+    /// The policies that hold, overrides applied.
+    pub plan: &'g Arc<Plan>,
+}
+
+/// No route serves the request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Miss {
+    /// Methods which routes on this path do serve; none when there is no such path.
+    pub allow: Vec<Method>,
+}
+
+impl Router {
+    /// The most specific route for a request to `path`, normalised, on `host`, lower-case and without port.
+    pub fn find(&self, host: &str, path: &str, request: &request::Parts) -> Result<Found<'_>, Miss> {
+        let mut miss = Miss::default();
+        for paths in self.hosts.matching(host) {
+            let Some(leaf) = paths.leaf(path) else { continue };
+            for candidate in &leaf.candidates {
+                let Some(route) = self.routes.get(candidate.route) else { continue };
+                if candidate.check_path && !route.pattern.matches(path) {
+                    continue;
+                }
+                if !route.headers.hold_in_headers(&request.headers) || !route.query.hold_in_query(request.uri.query()) {
+                    continue;
+                }
+                if let Some(methods) = &route.methods
+                    && !methods.contain(&request.method)
+                {
+                    methods.list_into(&mut miss.allow);
+                    continue;
+                }
+                if let Some(plan) = candidate.plans.choose(path, &request.method) {
+                    return Ok(Found { route, plan });
+                }
+            }
+        }
+        Err(miss)
+    }
+
+    /// All routes, in the order of the file.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+}

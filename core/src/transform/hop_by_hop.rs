@@ -1,0 +1,101 @@
+//! Fields that concern one connection and are never passed on (RFC 9110 §7.6.1), those named by `Connection`
+//! included; and an upgrade (RFC 9110 §7.8), where both sides are to have it.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// The protocol a message wants to, or does, switch to.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(header::UPGRADE)?;
+    let named = |line: &HeaderValue| {
+        line.to_str().is_ok_and(|line| line.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")))
+    };
+    headers.get_all(header::CONNECTION).iter().any(named).then(|| protocol.clone())
+}
+
+/// Removes what is not to be passed on. `TE: trailers` stays: it says that trailers will be understood.
+pub(crate) fn remove(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let listed: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            // Framing is the host's; nobody can talk it out of the message.
+            .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST))
+            .collect();
+        for name in listed {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(header::PROXY_AUTHORIZATION);
+    headers.remove(header::PROXY_AUTHENTICATE);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::UPGRADE);
+    if headers.contains_key(header::TE) {
+        let trailers = |line: &HeaderValue| {
+            line.to_str().is_ok_and(|line| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+        };
+        let wanted = headers.get_all(header::TE).iter().any(trailers);
+        headers.remove(header::TE);
+        if wanted {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Asks for, or agrees to, a switch of protocols.
+pub(crate) fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol);
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_connection_names_goes_with_it() {
+        let mut found = headers(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("x-kept", "2"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("te", "gzip, Trailers"),
+            ("content-length", "3"),
+        ]);
+        remove(&mut found);
+        assert_eq!(found, headers(&[("x-kept", "2"), ("te", "trailers"), ("content-length", "3")]));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn connection_cannot_remove_the_framing() {
+        let mut found = headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
+        remove(&mut found);
+        assert_eq!(found, headers(&[("content-length", "3"), ("host", "h")]));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_upgrade_needs_both_fields() {
+        assert!(upgrade(&headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")])).is_some());
+        assert!(upgrade(&headers(&[("upgrade", "websocket")])).is_none());
+        assert!(upgrade(&headers(&[("connection", "upgrade")])).is_none());
+    }
+}

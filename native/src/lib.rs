@@ -1,0 +1,6 @@
+pub mod body;
+mod cause;
+pub mod client;
+mod compress;
+mod idle;
+

@@ -1,0 +1,52 @@
+//! The commands behind the README and CI: `cargo xtask <command>`.
+//!
+//! Only std and a JSON reader, so that the first command on a fresh machine starts within seconds.
+
+mod command;
+mod invariants;
+mod lint;
+mod report;
+mod schema;
+mod test;
+mod tools;
+mod wasm_imports;
+
+use std::{env, process::ExitCode};
+
+use crate::{
+    command::{cargo, run},
+    report::Report,
+};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test             every test there is: native, in WebAssembly, the behaviour suite on every host
+  lint             every check there is: format, clippy, invariants, schema, docs, dependencies, imports
+  invariants       what core must not mention, looked for in its sources
+  schema           write docs/tollgate.schema.json
+  schema --check   fail when docs/tollgate.schema.json is not what the code says
+  bench            core's benchmarks
+
+What this machine can't run is skipped loudly, or fails where CI=true.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut report = Report::new();
+    let result = match arguments.as_slice() {
+        ["test"] => test::all(&mut report),
+        ["lint"] => lint::all(&mut report),
+        ["invariants"] => report.step("invariants of core", invariants::check),
+        ["schema"] => report.step("schema", schema::write),
+        ["schema", "--check"] => report.step("schema", schema::check),
+        ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core"))),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    report.print();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,24 @@
+//! `cargo xtask test`: every test there is, in the order in which failures are cheapest to understand.
+
+use crate::{
+    command::{cargo, run},
+    report::{Report, Stopped},
+    tools,
+};
+
+pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
+    // Apart from the others: a workspace-wide build would choose other features for this program's own
+    // dependencies, and so build it anew on every `cargo xtask`.
+    report.step("tests of the checks themselves", || run(&mut cargo("test -p xtask")))?;
+    // The smoke tests drive the program as it ships, so it has to be there, with the features it ships with.
+    report.step("the tollgate binary", || run(&mut cargo("build -p tollgate")))?;
+    report.step("native tests", || run(&mut cargo("test --workspace --exclude xtask")))?;
+    report.step("core's tests in WebAssembly", || {
+        tools::wasm_target()?;
+        tools::node()?;
+        let runner = tools::wasm_test_runner()?;
+        let mut test = cargo("test -p tollgate-core --target");
+        run(test.arg(tools::WASM).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
+    })?;
+    report.step("behaviour suite, on every host", || run(&mut cargo("run -p tollgate-tests --bin suite")))
+}

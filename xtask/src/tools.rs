@@ -1,0 +1,115 @@
+//! What the checks need and Rust does not bring: found, or built once into the user's cache.
+
+use std::{
+    env::{self, consts::EXE_SUFFIX},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    command::{ask, cargo, program, root, run},
+    report::{Outcome, Stop},
+};
+
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
+
+/// Fixed, so that a new release does not turn an old commit red.
+const CARGO_DENY: &str = "0.20.2";
+
+/// The standard library for WebAssembly.
+pub(crate) fn wasm_target() -> Outcome {
+    // The compiler knows where the library would be. Asking rustup would leave out every Rust without it.
+    let library = ask(program("rustc").args(["--print", "target-libdir", "--target", WASM]));
+    if library.is_some_and(|library| Path::new(&library).is_dir()) {
+        return Ok(());
+    }
+    run(program("rustup").args(["target", "add", WASM]))
+        .map_err(|_| Stop::Missing(format!("the target {WASM} is not installed and rustup could not add it")))
+}
+
+/// Node.js, in which core's tests run as WebAssembly.
+pub(crate) fn node() -> Outcome {
+    match ask(program("node").arg("--version")) {
+        Some(_) => Ok(()),
+        None => Err(Stop::Missing("`node` is not on the PATH".into())),
+    }
+}
+
+/// What runs core's tests in Node.js. It reads a format of `wasm-bindgen`'s own that changes with every
+/// release, so it is of exactly the version in the lock file.
+pub(crate) fn wasm_test_runner() -> Outcome<PathBuf> {
+    let lock = root().join("Cargo.lock");
+    let lock = fs::read_to_string(&lock).map_err(|error| Stop::Failed(format!("Cargo.lock: {error}")))?;
+    let version = locked(&lock, "wasm-bindgen")
+        .ok_or_else(|| Stop::Failed("Cargo.lock does not mention wasm-bindgen".into()))?;
+    // Its default features download browsers' drivers, which nothing here needs.
+    tool("wasm-bindgen-test-runner", "wasm-bindgen-cli", version, &["--no-default-features"])
+}
+
+/// What checks licences and origins of the dependencies.
+pub(crate) fn cargo_deny() -> Outcome<PathBuf> {
+    tool("cargo-deny", "cargo-deny", CARGO_DENY, &[])
+}
+
+/// The path of `binary` of exactly `version`, built from `package` unless it is there already.
+fn tool(binary: &str, package: &str, version: &str, options: &[&str]) -> Outcome<PathBuf> {
+    let tools = directory()?;
+    let path = tools.join("bin").join(format!("{binary}{EXE_SUFFIX}"));
+    // The binary itself says of what version it is: no marker that could be wrong.
+    let found = ask(program(&path).arg("--version"));
+    if found.is_some_and(|found| found.split_whitespace().any(|word| word == version)) {
+        return Ok(path);
+    }
+    println!("building {package} {version}, once; this takes some minutes");
+    // Its own target directory: the workspace's is not to be cleaned of it, nor to wait for it.
+    let target = tools.join("build");
+    let mut install = cargo("install --locked --force --version");
+    install
+        .args([version, package])
+        .args(options)
+        .arg("--root")
+        .arg(&tools)
+        .env("CARGO_TARGET_DIR", &target)
+        // Tools that run for seconds need not be built for minutes more.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        // Flags meant for the workspace have no business in a tool.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET");
+    run(&mut install).map_err(|_| Stop::Missing(format!("{package} {version} could not be installed")))?;
+    // Some hundred megabytes that nobody would think of deleting. A failed build keeps them, to go on from.
+    let _ = fs::remove_dir_all(target);
+    Ok(path)
+}
+
+/// Where tools are kept from one run, and one checkout, to the next.
+fn directory() -> Outcome<PathBuf> {
+    // A relative XDG_CACHE_HOME is to be ignored, says its specification.
+    env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+        .map(|cache| cache.join("tollgate").join("tools"))
+        .ok_or_else(|| Stop::Missing("neither XDG_CACHE_HOME nor HOME says where to keep tools".into()))
+}
+
+/// The version of `package` in the text of a lock file.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != name);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_package_and_not_of_its_namesakes() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-test\"\nversion = \"0.3.79\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.129\"\n";
+        assert_eq!(locked(lock, "wasm-bindgen"), Some("0.2.129"));
+        assert_eq!(locked(lock, "wasm-bindgen-shared"), None);
+    }
+}
