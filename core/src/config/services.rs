@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderValue, Uri, uri::Authority};
+use sha2::{Digest, Sha256};
 
 use super::{
     Files, Host,
@@ -169,7 +170,9 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, String> {
         None => format!("http://{authority}"),
         Some(tls) => {
             let name = tls.server_name.as_deref().unwrap_or_default();
-            format!("https://{authority} {name} {}", tls.authorities.as_deref().unwrap_or_default())
+            // A digest: other authorities under the same name must not inherit connections.
+            let trusted = Sha256::digest(tls.authorities.as_deref().unwrap_or_default());
+            format!("https://{authority} {name} {trusted:x}")
         }
     };
     Ok(Endpoint {

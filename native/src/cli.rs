@@ -1,0 +1,53 @@
+//! The commands, one a file. Each says how it ended by its exit code: 0 well, 1 not, 2 not even tried.
+
+mod demo;
+mod proxy;
+mod run;
+mod schema;
+mod serve;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Reverse proxy and API gateway whose decisions are the same at the edge and at home.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a configuration.
+    Run(run::Run),
+    /// Serve one service, without a configuration.
+    Proxy(proxy::Proxy),
+    /// Check a configuration and list everything that is wrong with it.
+    Validate(validate::Validate),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema(schema::Schema),
+    /// Serve the example platform with pretend agents, and print requests to try.
+    Demo(demo::Demo),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn execute(self) -> ExitCode {
+        match self.command {
+            Command::Run(command) => command.execute(),
+            Command::Proxy(command) => command.execute(),
+            Command::Validate(command) => command.execute(),
+            Command::Schema(command) => command.execute(),
+            Command::Demo(command) => command.execute(),
+        }
+    }
+}
+
+/// Says why a command was not carried out.
+fn fail(code: u8, message: impl std::fmt::Display) -> ExitCode {
+    eprintln!("tollgate: {message}");
+    ExitCode::from(code)
+}

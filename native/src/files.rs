@@ -1,0 +1,43 @@
+//! Configuration files on disk, for core, which reads none itself.
+
+use std::{fs, path::Path};
+
+use tollgate_core::config::{self, Files, Loaded};
+
+/// Larger files are no configuration.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The file system, with names as written: relative ones belong to the working directory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, name: &str) -> Result<String, String> {
+        let length = fs::metadata(name).map_err(|error| error.to_string())?.len();
+        if length > MAX_BYTES {
+            return Err(format!("it has {length} bytes, more than {MAX_BYTES}"));
+        }
+        fs::read_to_string(name).map_err(|error| error.to_string())
+    }
+
+    fn expand(&self, pattern: &str) -> Result<Vec<String>, String> {
+        if !pattern.contains(['*', '?', '[']) {
+            return Ok(vec![pattern.to_owned()]);
+        }
+        let found = glob::glob(pattern).map_err(|error| error.to_string())?;
+        let mut names = Vec::new();
+        for path in found {
+            let path = path.map_err(|error| error.to_string())?;
+            names.push(path.to_str().ok_or("a file's name is not UTF-8")?.to_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Reads, checks and compiles the configuration in `path`, variables taken from the environment.
+pub fn load(path: &Path, host: config::Host) -> Result<Loaded, String> {
+    let name = path.to_str().ok_or("the file's name is not UTF-8")?;
+    let text = Disk.read(name).map_err(|error| format!("can't read `{name}`: {error}"))?;
+    Ok(config::load(name, text, &Disk, &|variable: &str| std::env::var(variable).ok(), host))
+}

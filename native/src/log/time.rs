@@ -1,0 +1,65 @@
+//! Timestamps as text (RFC 3339, UTC, milliseconds).
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Serialize, Serializer};
+use tollgate_core::host::Timestamp;
+
+/// `2026-01-31T23:59:59.999Z`
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rfc3339(pub(super) Timestamp);
+
+impl Display for Rfc3339 {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (year, month, day) = civil(days);
+        let (hour, minute) = (millis / 3_600_000, millis / 60_000 % 60);
+        let (second, milli) = (millis / 1_000 % 60, millis % 1_000);
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+///
+/// Years begin in March there, so that the odd day of leap years comes last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const DAYS_PER_ERA: u64 = 146_097; // 400 years
+    let since_march_of_year_0 = days + 719_468;
+    let era = since_march_of_year_0 / DAYS_PER_ERA;
+    let day_of_era = since_march_of_year_0 % DAYS_PER_ERA;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (timestamp, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
+            (1_767_225_599_001, "2025-12-31T23:59:59.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Rfc3339(timestamp).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn no_timestamp_is_too_large() {
+        assert!(Rfc3339(u64::MAX).to_string().ends_with('Z'));
+    }
+}
