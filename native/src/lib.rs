@@ -1,6 +1,21 @@
-pub mod body;
-mod cause;
-pub mod client;
-mod compress;
-mod idle;
+//! Tollgate on its own machine: the host that lends core sockets, threads, memory and time.
+//!
+//! No decision is made here. What a request may do, and what becomes of it, is core's; this crate moves bytes,
+//! keeps what core wants kept, and runs the commands.
 
+pub mod admin;
+pub mod body;
+pub mod cache;
+mod cause;
+pub mod cli;
+pub mod client;
+pub mod clock;
+mod compress;
+pub mod counter;
+pub mod files;
+pub mod host;
+mod idle;
+pub mod log;
+pub mod metrics;
+pub mod server;
+pub mod verify;

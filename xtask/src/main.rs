@@ -5,6 +5,7 @@
 mod command;
 mod invariants;
 mod lint;
+mod reference;
 mod report;
 mod schema;
 mod test;
@@ -24,8 +25,8 @@ usage: cargo xtask <command>
   test             every test there is: native, in WebAssembly, the behaviour suite on every host
   lint             every check there is: format, clippy, invariants, schema, docs, dependencies, imports
   invariants       what core must not mention, looked for in its sources
-  schema           write docs/tollgate.schema.json
-  schema --check   fail when docs/tollgate.schema.json is not what the code says
+  schema           write docs/tollgate.schema.json and docs/configuration.md
+  schema --check   fail when one of them is not what the code says
   bench            core's benchmarks
 
 What this machine can't run is skipped loudly, or fails where CI=true.

@@ -1,30 +1,41 @@
-//! `cargo xtask schema`: the JSON Schema that editors use, as a file that reviews can see changing.
+//! `cargo xtask schema`: the JSON Schema that editors use and the reference that people read, as files whose
+//! changes reviews can see.
 
 use std::fs;
 
 use crate::{
     command::{cargo, output, root},
+    reference,
     report::{Outcome, Stop},
 };
 
-const FILE: &str = "docs/tollgate.schema.json";
-
 pub(crate) fn write() -> Outcome {
-    fs::write(root().join(FILE), current()?).map_err(|error| Stop::Failed(format!("{FILE}: {error}")))
+    for (file, content) in current()? {
+        fs::write(root().join(file), content).map_err(|error| Stop::Failed(format!("{file}: {error}")))?;
+    }
+    Ok(())
 }
 
 pub(crate) fn check() -> Outcome {
-    let current = current()?;
-    match fs::read_to_string(root().join(FILE)) {
-        Ok(kept) if kept == current => Ok(()),
-        Ok(_) => Err(Stop::Failed(format!(
-            "{FILE} is not what the code says; `cargo xtask schema` writes it anew"
-        ))),
-        Err(error) => Err(Stop::Failed(format!("{FILE}: {error}; `cargo xtask schema` writes it"))),
+    for (file, content) in current()? {
+        match fs::read_to_string(root().join(file)) {
+            Ok(kept) if kept == content => {}
+            Ok(_) => {
+                let message = format!("{file} is not what the code says; `cargo xtask schema` writes it anew");
+                return Err(Stop::Failed(message));
+            }
+            Err(error) => {
+                return Err(Stop::Failed(format!("{file}: {error}; `cargo xtask schema` writes it")));
+            }
+        }
     }
+    Ok(())
 }
 
-/// The schema as the code says it.
-fn current() -> Outcome<String> {
-    output(&mut cargo("run -q -p tollgate -- schema"))
+/// The files as the code says them.
+fn current() -> Outcome<[(&'static str, String); 2]> {
+    let schema = output(&mut cargo("run -q -p tollgate -- schema"))?;
+    let parsed = serde_json::from_str(&schema).map_err(|error| Stop::Failed(format!("the schema: {error}")))?;
+    let page = reference::render(&parsed);
+    Ok([("docs/tollgate.schema.json", schema), ("docs/configuration.md", page)])
 }

@@ -1,0 +1,154 @@
+//! What serving commands share: a gateway put on its listeners, and taken off them again in good order.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tollgate_core::{config::document::LogFormat, gateway::Gateway};
+
+use crate::{
+    admin::Admin,
+    clock::Clock,
+    host::{self, NativeHost},
+    log::{AccessLog, Format},
+    server::{self, Limits, Running, Server},
+};
+
+/// What a command line may say differently from the configuration.
+pub(super) struct Options {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) threads: Option<usize>,
+}
+
+/// Serves until told to stop.
+pub(super) fn serve(gateway: Gateway, options: &Options) -> ExitCode {
+    match Serving::start(gateway, options) {
+        Ok(serving) => {
+            for address in serving.addresses() {
+                eprintln!("tollgate: listening on http://{address}");
+            }
+            serving.until_stopped()
+        }
+        Err(error) => super::fail(1, error),
+    }
+}
+
+/// A gateway that serves.
+pub(super) struct Serving {
+    /// For signals and the admin listener; requests have threads of their own.
+    runtime: Runtime,
+    running: Running,
+    host: NativeHost,
+    drain: Duration,
+}
+
+impl Serving {
+    pub(super) fn start(gateway: Gateway, options: &Options) -> Result<Self, String> {
+        let settings = gateway.settings.clone();
+        let limits = gateway.limits().clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no runtime: {error}"))?;
+        let clock = Clock::System;
+        let access_log = match &settings.telemetry.access_log {
+            None => AccessLog::off(),
+            Some(log) => {
+                let format = match log.format {
+                    LogFormat::Json => Format::Json,
+                    LogFormat::Text => Format::Text,
+                };
+                AccessLog::open(&log.path, format, clock.clone())
+                    .map_err(|error| format!("can't write the access log `{}`: {error}", log.path))?
+            }
+        };
+        let host = NativeHost::new(host::Settings {
+            clock,
+            access_log,
+            cache_bytes: settings.store.max_cache_bytes,
+            counter_capacity: bounded(settings.store.max_counters),
+        });
+        let addresses = match options.listen {
+            Some(address) => vec![address],
+            None => settings.listeners.iter().filter_map(|listener| listener.address.parse().ok()).collect(),
+        };
+        let server = Server::bind(&server::Settings {
+            addresses,
+            limits: Limits {
+                header_timeout_ms: limits.header_timeout_ms,
+                max_header_bytes: bounded(limits.max_header_bytes),
+                max_connections: bounded(limits.max_connections),
+                ..Limits::default()
+            },
+            threads: options.threads.unwrap_or(0),
+        })
+        .map_err(|error| error.to_string())?;
+        if let Some(admin) = &settings.admin {
+            let (listener, address) = runtime
+                .block_on(Admin::bind(&admin.address))
+                .map_err(|error| format!("can't listen on `{}` for administration: {error}", admin.address))?;
+            eprintln!("tollgate: administration on http://{address}");
+            let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
+            let admin = Admin::new(admin, metrics);
+            runtime.spawn(async move {
+                if let Err(error) = admin.serve(listener).await {
+                    eprintln!("tollgate: the admin listener ended: {error}");
+                }
+            });
+        }
+        // Keys are fetched before the first request needs them; a failure shows when one does.
+        let warm_up: Vec<_> = gateway.warm_up().collect();
+        let warm_host = host.clone();
+        runtime.spawn(async move {
+            for job in warm_up {
+                tollgate_core::job::run(&warm_host, job).await;
+            }
+        });
+        let running = server
+            .start(Arc::new(ArcSwap::from_pointee(gateway)), host.clone())
+            .map_err(|error| error.to_string())?;
+        Ok(Self { runtime, running, host, drain: Duration::from_millis(limits.drain_timeout_ms) })
+    }
+
+    /// Where requests are taken.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        self.running.addresses()
+    }
+
+    /// Waits for a signal, then lets requests in flight finish. A second signal does not wait for them.
+    pub(super) fn until_stopped(self) -> ExitCode {
+        let Self { runtime, running, host, drain } = self;
+        let cut = runtime.block_on(async move {
+            wait_for_signal().await?;
+            eprintln!("tollgate: finishing requests in flight, for {} s at most", drain.as_secs());
+            tokio::select! {
+                cut = running.shutdown(drain) => Ok(cut),
+                again = wait_for_signal() => again.map(|()| usize::MAX),
+            }
+        });
+        host.close();
+        match cut {
+            Ok(0) => ExitCode::SUCCESS,
+            Ok(usize::MAX) => super::fail(1, "stopped at once, as told twice"),
+            Ok(cut) => super::fail(1, format_args!("{cut} connections had to be cut")),
+            Err(error) => super::fail(1, format_args!("signals can't be waited for: {error}")),
+        }
+    }
+}
+
+fn bounded(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! What this platform lends to core: sockets, memory, threads, a clock.
+//!
+//! Each facility stands in a room of its own; here they are put together. Nothing here decides.
+
+mod random;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Request, Response, response};
+use tokio::{runtime::Handle, sync::Semaphore};
+use tollgate_core::{
+    cache::{CacheKey, Lifetime, Stored},
+    event::Event,
+    gateway::Gateway,
+    host::{Host, HostError, Peer, Timestamp},
+    job::{self, Job},
+    pipeline,
+    upstream::{Endpoint, Patience},
+    verify::{Algorithm, PublicKey},
+    window::{Draw, Quota},
+};
+
+use crate::{
+    body::NativeBody, cache::ResponseCache, client::Client, clock::Clock, counter::Counters, log::AccessLog,
+    metrics::Metrics,
+};
+
+/// Jobs that run at the same time, at most. There is one for each issuer of tokens, as a rule.
+const MAX_JOBS: usize = 256;
+
+/// What a host is made of.
+#[derive(Debug)]
+pub struct Settings {
+    /// What time it is.
+    pub clock: Clock,
+    /// Where requests are noted.
+    pub access_log: AccessLog,
+    /// Memory for stored responses. Zero for none.
+    pub cache_bytes: u64,
+    /// Counters of limits that are kept.
+    pub counter_capacity: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            clock: Clock::System,
+            access_log: AccessLog::off(),
+            cache_bytes: 64 << 20,
+            counter_capacity: crate::counter::DEFAULT_CAPACITY,
+        }
+    }
+}
+
+/// This process as core sees it. Cheap to clone; clones are the same host.
+///
+/// It outlives the configuration: counters, connections and stored responses stay when that is replaced.
+#[derive(Clone)]
+pub struct NativeHost(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    client: Client,
+    counters: Counters,
+    cache: ResponseCache,
+    access_log: AccessLog,
+    metrics: Arc<Metrics>,
+    jobs: Arc<Semaphore>,
+}
+
+impl NativeHost {
+    /// A host made of these.
+    pub fn new(settings: Settings) -> Self {
+        let metrics = Metrics::with_log(&settings.access_log);
+        Self(Arc::new(Inner {
+            clock: settings.clock,
+            client: Client::default(),
+            counters: Counters::new(settings.counter_capacity),
+            cache: ResponseCache::new(settings.cache_bytes),
+            access_log: settings.access_log,
+            metrics: Arc::new(metrics),
+            jobs: Arc::new(Semaphore::new(MAX_JOBS)),
+        }))
+    }
+
+    /// What this process has counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Ends the access log when all of it is written. Blocks for as long as the disk does.
+    pub fn close(&self) {
+        self.0.access_log.close();
+    }
+}
+
+impl Host for NativeHost {
+    type Body = NativeBody;
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn random(&self) -> u128 {
+        random::next()
+    }
+
+    async fn sleep(&self, milliseconds: u64) {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+
+    async fn fetch(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<NativeBody>,
+        patience: Patience,
+    ) -> Result<Response<NativeBody>, HostError> {
+        self.0.client.fetch(endpoint, request, patience).await
+    }
+
+    async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
+        Ok(self.0.counters.draw(draws, self.now()))
+    }
+
+    async fn load(&self, key: &CacheKey) -> Result<Option<Stored<NativeBody>>, HostError> {
+        Ok(self.0.cache.load(key))
+    }
+
+    fn store(
+        &self,
+        key: CacheKey,
+        lifetime: Lifetime,
+        head: &response::Parts,
+        body: NativeBody,
+        max_bytes: u64,
+    ) -> NativeBody {
+        self.0.cache.store(key, lifetime, head, body, max_bytes)
+    }
+
+    async fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, HostError> {
+        crate::verify::verify(algorithm, key, message, signature)
+    }
+
+    fn defer(&self, job: Job) {
+        // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.
+        let (Ok(room), Ok(runtime)) = (self.0.jobs.clone().try_acquire_owned(), Handle::try_current()) else {
+            self.0.metrics.jobs_dropped.up();
+            return;
+        };
+        let host = self.clone();
+        runtime.spawn(async move {
+            job::run(&host, job).await;
+            drop(room);
+        });
+    }
+
+    fn record(&self, event: Event<'_>) {
+        self.0.metrics.count(&event);
+        self.0.access_log.record(&event);
+    }
+}
+
+/// Does not compile if a request could not be handled by whichever thread is free.
+fn _pipeline_is_send(
+    gateway: &Gateway,
+    host: &NativeHost,
+    peer: &Peer,
+    request: Request<NativeBody>,
+) -> impl Send {
+    pipeline::handle(gateway, host, peer, request)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn host() -> NativeHost {
+        NativeHost::new(Settings { clock: Clock::manual(60_000), ..Settings::default() })
+    }
+
+    #[tokio::test]
+    async fn counters_follow_the_clock_that_was_given() {
+        let host = host();
+        let draw = [Draw { key: "k".to_owned(), limit: 1, window_ms: 60_000, cost: 1 }];
+        assert_eq!(host.now(), 60_000);
+        assert!(host.draw(&draw).await.unwrap()[0].admitted);
+        assert!(!host.clone().draw(&draw).await.unwrap()[0].admitted);
+        host.0.clock.set(120_000);
+        assert!(host.draw(&draw).await.unwrap()[0].admitted);
+    }
+
+    #[tokio::test]
+    async fn sleeping_takes_as_long_as_asked() {
+        let before = Instant::now();
+        host().sleep(20).await;
+        assert!(before.elapsed() >= Duration::from_millis(20));
+    }
+}

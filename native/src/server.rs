@@ -1,0 +1,209 @@
+//! The listening side: sockets, threads and connections; what a request gets for an answer is core's.
+//!
+//! One thread a core, each with a runtime and listeners of its own, so that a connection lives and dies on
+//! one thread. The system spreads connections over the listeners (`SO_REUSEPORT`).
+//!
+//! The rooms: [`bind`] (sockets), [`worker`] (a thread), [`accept`] (from a listener to a connection),
+//! [`connection`] (one client), [`pace`] (how long it may take), [`socket`] (what counts it), [`handler`]
+//! (what answers).
+
+mod accept;
+mod bind;
+mod connection;
+mod handler;
+mod pace;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use http::Request;
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::sync::{mpsc as channel, watch};
+use tollgate_core::{gateway::Gateway, host::Peer, pipeline};
+
+use self::{
+    handler::Handler,
+    worker::{Life, Phase, Worker},
+};
+use crate::{body::NativeBody, host::NativeHost, metrics::Metrics};
+
+/// The configuration in force. It is replaced as a whole; a request keeps the one it began with.
+pub type Snapshot = Arc<ArcSwap<Gateway>>;
+
+/// Where to listen, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// All addresses. Port 0 stands for one that the system chooses.
+    pub addresses: Vec<SocketAddr>,
+    /// Threads that serve. Zero for as many as there are cores.
+    pub threads: usize,
+    /// What clients may use of this process.
+    pub limits: Limits,
+}
+
+/// What clients may use of this process before core has seen a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a client may take to send a request's head: from the connection's beginning or, on a
+    /// connection that was used before, from the head's first byte.
+    pub header_timeout_ms: u64,
+    /// How long a connection may stay unused between two requests.
+    pub idle_timeout_ms: u64,
+    /// How long a client may accept no byte of what it is sent. (Linux only.)
+    pub stall_timeout_ms: u64,
+    /// Core's limit for a request's head. The server's own is above it, as core's refusal says more.
+    pub max_header_bytes: usize,
+    /// Connections at the same time, tunnels included. Further ones wait for one to end.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
+            stall_timeout_ms: 60_000,
+            max_header_bytes: 64 << 10,
+            max_connections: 20_000,
+        }
+    }
+}
+
+/// Why no server could be started.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// An address can't be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no address.
+    #[error("no address to listen on")]
+    NoAddress,
+    /// The system gives no thread or no runtime.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A server that listens and does not yet answer.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    /// For each thread, a listener for each address.
+    listeners: Vec<Vec<TcpListener>>,
+    limits: Limits,
+}
+
+impl Server {
+    /// Takes all addresses, or none.
+    pub fn bind(settings: &Settings) -> Result<Self, ServerError> {
+        if settings.addresses.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let threads = match settings.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let (addresses, listeners) = bind::all(&settings.addresses, threads, &settings.limits)?;
+        Ok(Self { addresses, listeners, limits: settings.limits })
+    }
+
+    /// The addresses, with the ports that the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Answers from now on, each request with the configuration that is in force when it arrives.
+    pub fn start(self, gateway: Snapshot, host: NativeHost) -> Result<Running, ServerError> {
+        let metrics = host.metrics().clone();
+        self.start_with(metrics, move |peer: Arc<Peer>, request: Request<Incoming>| {
+            let (gateway, host) = (gateway.load_full(), host.clone());
+            async move { pipeline::handle(&gateway, &host, &peer, request.map(NativeBody::from)).await }
+        })
+    }
+
+    /// Answers with `handler`.
+    fn start_with<H: Handler>(self, metrics: Arc<Metrics>, handler: H) -> Result<Running, ServerError> {
+        let worker = Arc::new(Worker::new(handler, self.limits, metrics));
+        let (alive, ended) = channel::channel(1);
+        let (ready, started) = mpsc::channel();
+        let mut threads = Vec::with_capacity(self.listeners.len());
+        for (number, listeners) in self.listeners.into_iter().enumerate() {
+            let (worker, alive, ready) = (worker.clone(), alive.clone(), ready.clone());
+            // Each has its own: connections look at it often, and threads are not to meet there.
+            let (phase, phases) = watch::channel(Phase::Serving);
+            let thread = thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || worker::run(&worker, listeners, Life { phases, alive }, &ready))
+                .map_err(ServerError::Thread)?;
+            threads.push((phase, thread));
+        }
+        // Every thread says once whether it could begin. One that panicked says nothing.
+        drop(ready);
+        for _ in &threads {
+            started
+                .recv()
+                .unwrap_or_else(|_| Err(io::Error::other("a thread ended before it began")))
+                .map_err(ServerError::Thread)?;
+        }
+        let open = Box::new(move || worker.open());
+        Ok(Running { addresses: self.addresses, threads, ended, open })
+    }
+}
+
+/// A server at work. It ends when this is dropped, without regard for its clients.
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    /// Each with what tells it to end. A thread takes a lost sender for an order to stop.
+    threads: Vec<(watch::Sender<Phase>, JoinHandle<()>)>,
+    /// Ends when nobody accepts or is connected any more.
+    ended: channel::Receiver<Infallible>,
+    open: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl Running {
+    /// The addresses, with the ports that the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Accepts no more, lets requests and tunnels go on until `deadline` has passed, and ends.
+    /// How many connections were cut off.
+    pub async fn shutdown(mut self, deadline: Duration) -> usize {
+        self.tell(Phase::Draining);
+        let drained = tokio::time::timeout(deadline, self.ended.recv()).await.is_ok();
+        let cut = if drained { 0 } else { (self.open)() };
+        self.tell(Phase::Stopped);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().filter_map(|(_, thread)| thread.join().err()).count()
+        });
+        match joined.await {
+            Ok(0) => {}
+            Ok(panicked) => eprintln!("tollgate: {panicked} threads had panicked"),
+            Err(error) => eprintln!("tollgate: threads may be left behind: {error}"),
+        }
+        cut
+    }
+
+    fn tell(&self, phase: Phase) {
+        for (sender, _) in &self.threads {
+            sender.send_replace(phase);
+        }
+    }
+}

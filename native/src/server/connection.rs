@@ -1,0 +1,141 @@
+//! One client's connection: HTTP/1.1 by hyper, from the first byte to the last or to the upgrade.
+
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, select, sync::watch};
+use tollgate_core::host::Peer;
+
+use super::{
+    Limits,
+    handler::Handler,
+    pace::{Exceeded, Pace},
+    socket::{Slot, Socket},
+    worker::{Phase, Worker},
+};
+use crate::metrics::{Gauged, Metrics};
+
+/// Header fields in a request, at most. Core has no such limit; 431 is hyper's answer.
+const MAX_FIELDS: usize = 200;
+
+/// How hyper shall speak.
+pub(super) fn protocol(limits: &Limits) -> http1::Builder {
+    // Twice, as core may count the head differently. Beyond that hyper's answer must do, without a word on
+    // what was wrong.
+    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
+    let mut protocol = http1::Builder::new();
+    protocol
+        .half_close(false)
+        .max_headers(MAX_FIELDS)
+        .max_header_size(max_head)
+        // Also how much of a body is read at once and how much of an answer waits to be written.
+        .max_buf_size(max_head.max(64 << 10))
+        // `Pace` sees to it: hyper's timer would also be the one for idle connections.
+        .header_read_timeout(None::<Duration>);
+    protocol
+}
+
+/// Answers the client's requests, until one of both wants no more.
+pub(super) async fn serve<H: Handler>(
+    worker: Arc<Worker<H>>,
+    stream: TcpStream,
+    peer: Arc<Peer>,
+    slot: Slot,
+    mut phases: watch::Receiver<Phase>,
+) {
+    let pace = Arc::new(Pace::new());
+    let socket = TokioIo::new(Socket::new(stream, pace.clone(), slot));
+    let service = {
+        let (worker, pace) = (worker.clone(), pace.clone());
+        service_fn(move |request| {
+            let flight = Flight::begin(&pace, &worker.metrics);
+            let answer = worker.handler.answer(peer.clone(), request);
+            async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight { body, _flight: flight })) }
+        })
+    };
+    let mut connection = pin!(worker.protocol.serve_connection(socket, service).with_upgrades());
+    let mut exceeded = pin!(pace.exceeded(worker.allowance));
+    let mut draining = false;
+    loop {
+        select! {
+            biased;
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    note(&worker.metrics, &error);
+                }
+                return;
+            }
+            what = &mut exceeded => {
+                if what == Exceeded::Head {
+                    worker.metrics.late.up();
+                }
+                return;
+            }
+            () = Phase::Draining.reached(&mut phases), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
+            }
+        }
+    }
+}
+
+/// A connection that fails is the client's doing, or the upstream's, whose failure core has seen. None is
+/// worth a line in a log: clients could fill it.
+fn note(metrics: &Metrics, error: &hyper::Error) {
+    if error.is_parse() { metrics.malformed.up() } else { metrics.broken.up() }
+}
+
+/// One request, from its head to the last byte of its answer.
+struct Flight {
+    pace: Arc<Pace>,
+    _gauge: Gauged,
+}
+
+impl Flight {
+    fn begin(pace: &Arc<Pace>, metrics: &Metrics) -> Self {
+        pace.answering();
+        Self { pace: pace.clone(), _gauge: metrics.request() }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.pace.answered();
+    }
+}
+
+/// An answer's body, which ends the flight when it ends.
+struct InFlight<B> {
+    body: B,
+    _flight: Flight,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for InFlight<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
