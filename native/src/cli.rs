@@ -48,6 +48,6 @@ impl Cli {
 
 /// Says why a command was not carried out.
 fn fail(code: u8, message: impl std::fmt::Display) -> ExitCode {
-    eprintln!("tollgate: {message}");
+    crate::notice::say(message);
     ExitCode::from(code)
 }

@@ -17,5 +17,6 @@ pub mod host;
 mod idle;
 pub mod log;
 pub mod metrics;
+mod notice;
 pub mod server;
 pub mod verify;

@@ -97,7 +97,7 @@ impl Open {
         if let Some(writer) = writer
             && writer.join().is_err()
         {
-            eprintln!("tollgate: the access log's writer panicked; its last lines may be missing");
+            crate::notice::say("the access log's writer panicked; its last lines may be missing");
         }
     }
 }

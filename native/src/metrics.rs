@@ -110,7 +110,9 @@ impl Metrics {
         }
         let name = "tollgate_connections_failed_total";
         family(out, name, "counter", "Connections that ended badly, by reason.")?;
-        for (reason, count) in [("malformed", &self.malformed), ("broken", &self.broken), ("late", &self.late)] {
+        for (reason, count) in
+            [("malformed", &self.malformed), ("broken", &self.broken), ("late", &self.late)]
+        {
             writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.get())?;
         }
         for (name, kind, help, count) in [
@@ -118,8 +120,8 @@ impl Metrics {
             ("requests_in_flight", "gauge", "Requests whose response has not ended.", &*self.in_flight),
             ("connections", "gauge", "Open connections of clients, tunnels included.", &*self.connections),
             ("accept_failures_total", "counter", "Failures to accept a connection.", &self.accept_failures),
-            ("jobs_dropped_total", "counter", "Background jobs dropped for want of room.", &self.jobs_dropped),
-            ("access_log_lost_total", "counter", "Lines of the access log that were lost.", &*self.log_lost),
+            ("jobs_dropped_total", "counter", "Background jobs that were dropped.", &self.jobs_dropped),
+            ("access_log_lost_total", "counter", "Lines that the access log lost.", &*self.log_lost),
         ] {
             let name = format!("tollgate_{name}");
             family(out, &name, kind, help)?;

@@ -195,8 +195,8 @@ impl Running {
         });
         match joined.await {
             Ok(0) => {}
-            Ok(panicked) => eprintln!("tollgate: {panicked} threads had panicked"),
-            Err(error) => eprintln!("tollgate: threads may be left behind: {error}"),
+            Ok(panicked) => crate::notice::say(format_args!("{panicked} threads had panicked")),
+            Err(error) => crate::notice::say(format_args!("threads may be left behind: {error}")),
         }
         cut
     }

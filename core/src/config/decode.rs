@@ -137,7 +137,8 @@ impl<'n> Decoder<'n> {
             );
             return;
         }
-        let known = || fields.iter().chain(self.elsewhere).copied();
+        let by_hand = BY_HAND.iter().filter(|(owner, _)| *owner == structure).map(|(_, key)| key);
+        let known = || fields.iter().chain(self.elsewhere).chain(by_hand.clone()).copied();
         let problem = Problem::error(key.span, format!("unknown key `{}`", key.name));
         self.note(match nearest(&key.name, known()) {
             Some(near) => problem.cure(format!("did you mean `{near}`?")),

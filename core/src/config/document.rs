@@ -375,7 +375,6 @@ pub enum Endpoint {
 /// One address of a service.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename = "Endpoint")]
 pub struct LongEndpoint {
     /// `http://host:port` or `https://host:port/base`
     pub url: String,

@@ -18,7 +18,7 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
         ),
         ("Service", &["discovery"], "list the `endpoints`"),
         ("Service", &["protocol"], "endpoints are spoken to in HTTP/1.1; leave the key out"),
-        ("Endpoint", &["weight", "priority"], "endpoints take turns; list one twice to weigh it double"),
+        ("LongEndpoint", &["weight", "priority"], "endpoints take turns; list one twice to weigh it double"),
         ("ServiceTls", &["client_cert_file", "client_key_file"], "leave the key out"),
         ("Head", &["when"], "use `exclude_paths`, or an override"),
         ("JWT_Validation", &["secret"], "use an asymmetric key, by `jwks_uri` or `jwks`"),

@@ -48,6 +48,7 @@ macro_rules! kinds {
     ($($variant:ident($keys:ident) = $name:literal, $stage:ident;)*) => {
         /// The keys that a type adds.
         #[derive(Debug)]
+        #[expect(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
         pub enum Kind {
             $(#[doc = concat!("`", $name, "`")] $variant($keys),)*
         }

@@ -11,6 +11,7 @@ use super::{
 };
 
 /// Reads the text of file number `file`.
+#[expect(clippy::result_large_err, reason = "asked a few times, when a configuration is loaded")]
 pub(crate) fn parse(file: usize, text: &str) -> Result<Node, Problem> {
     let mut options = Options::default();
     // Repeated keys are reported by us, all of them and with both places.

@@ -28,7 +28,7 @@ pub(super) fn serve(gateway: Gateway, options: &Options) -> ExitCode {
     match Serving::start(gateway, options) {
         Ok(serving) => {
             for address in serving.addresses() {
-                eprintln!("tollgate: listening on http://{address}");
+                crate::notice::say(format_args!("listening on http://{address}"));
             }
             serving.until_stopped()
         }
@@ -90,12 +90,12 @@ impl Serving {
             let (listener, address) = runtime
                 .block_on(Admin::bind(&admin.address))
                 .map_err(|error| format!("can't listen on `{}` for administration: {error}", admin.address))?;
-            eprintln!("tollgate: administration on http://{address}");
+            crate::notice::say(format_args!("administration on http://{address}"));
             let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
             let admin = Admin::new(admin, metrics);
             runtime.spawn(async move {
                 if let Err(error) = admin.serve(listener).await {
-                    eprintln!("tollgate: the admin listener ended: {error}");
+                    crate::notice::say(format_args!("the admin listener ended: {error}"));
                 }
             });
         }
@@ -123,7 +123,7 @@ impl Serving {
         let Self { runtime, running, host, drain } = self;
         let cut = runtime.block_on(async move {
             wait_for_signal().await?;
-            eprintln!("tollgate: finishing requests in flight, for {} s at most", drain.as_secs());
+            crate::notice::say(format_args!("finishing requests in flight, for {} s at most", drain.as_secs()));
             tokio::select! {
                 cut = running.shutdown(drain) => Ok(cut),
                 again = wait_for_signal() => again.map(|()| usize::MAX),

@@ -37,7 +37,7 @@ fn seed() -> [u64; 4] {
     let mut bytes = [0; 32];
     if let Err(error) = getrandom::fill(&mut bytes) {
         // Identifiers that can be guessed are better than no service: nothing rests on their secrecy.
-        eprintln!("tollgate: the system gives no random numbers, the time must do: {error}");
+        crate::notice::say(format_args!("the system gives no random numbers, the time must do: {error}"));
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         bytes[..16].copy_from_slice(&time.as_nanos().to_le_bytes());
         bytes[16..20].copy_from_slice(&std::process::id().to_le_bytes());
@@ -76,8 +76,7 @@ mod tests {
     fn threads_do_not_repeat_each_other() {
         let threads: Vec<_> =
             (0..8).map(|_| thread::spawn(|| (0..10_000).map(|_| next()).collect::<Vec<_>>())).collect();
-        let numbers: HashSet<u128> =
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let numbers: HashSet<u128> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert_eq!(numbers.len(), 80_000);
     }
 

@@ -140,8 +140,13 @@ mod tests {
         }
     }
 
-    const HOSTILE: [&str; 5] =
-        ["/\r\n{\"status\":200}", "/\u{1b}[2J\u{0}", "/\u{2028}\u{202e}gnp", "/a user=root", "/\" user=\"root"];
+    const HOSTILE: [&str; 5] = [
+        "/\r\n{\"status\":200}",
+        "/\u{1b}[2J\u{0}",
+        "/\u{2028}\u{202e}gnp",
+        "/a user=root",
+        "/\" user=\"root",
+    ];
 
     fn line(format: Format, path: &str) -> String {
         String::from_utf8(render(format, &event(path)).unwrap()).unwrap()

@@ -114,7 +114,7 @@ pub(super) fn write_out(spool: &Spool, mut out: impl Write, report: impl Fn(u64)
             Ok(()) => failing = false,
             Err(error) => {
                 if !failing {
-                    eprintln!("tollgate: the access log can't be written: {error}");
+                    crate::notice::say(format_args!("the access log can't be written: {error}"));
                 }
                 failing = true;
                 spool.lose(lines);

@@ -49,7 +49,7 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: TcpListene
                 worker.metrics.accept_failures.up();
                 if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                     told = Some(Instant::now());
-                    eprintln!("tollgate: cannot accept a connection: {error}");
+                    crate::notice::say(format_args!("cannot accept a connection: {error}"));
                 }
                 select! {
                     () = &mut over => break,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, select, sync::watch};
+use tokio::{net::TcpStream, select, sync::watch, time::sleep};
 use tollgate_core::host::Peer;
 
 use super::{
@@ -26,6 +26,9 @@ use crate::metrics::{Gauged, Metrics};
 
 /// Header fields in a request, at most. Core has no such limit; 431 is hyper's answer.
 const MAX_FIELDS: usize = 200;
+
+/// How long the first request on a new connection may be on its way, when the server ends.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// How hyper shall speak.
 pub(super) fn protocol(limits: &Limits) -> http1::Builder {
@@ -80,12 +83,21 @@ pub(super) async fn serve<H: Handler>(
                 }
                 return;
             }
-            () = Phase::Draining.reached(&mut phases), if !draining => {
+            () = time_to_leave(&mut phases, &pace), if !draining => {
                 draining = true;
                 connection.as_mut().graceful_shutdown();
                 exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
             }
         }
+    }
+}
+
+/// Ends when the client is to be told that the server ends. hyper would close a connection at once to which
+/// a request may be on its way, so one that is new gets a moment.
+async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
+    Phase::Draining.reached(phases).await;
+    if pace.is_fresh() {
+        sleep(FIRST_REQUEST).await;
     }
 }
 

@@ -25,10 +25,12 @@ pub(super) struct Pace {
 enum Doing {
     /// A request is being answered.
     Answering = 0,
-    /// A head is awaited or has begun to arrive.
+    /// A head has begun to arrive.
     Head = 1,
     /// The last answer is complete, and nothing has arrived since.
-    Nothing = 2,
+    Idle = 2,
+    /// Nothing has ever arrived.
+    Fresh = 3,
 }
 
 /// What a client took too long for.
@@ -52,7 +54,7 @@ impl Allowance {
         Self { head: span(limits.header_timeout_ms), idle: span(limits.idle_timeout_ms) }
     }
 
-    /// At the end of the server: for a client that has connected but not yet sent a request.
+    /// At the end of the server: for a client that has not yet sent all of a head.
     pub(super) fn at_the_end(self) -> Self {
         Self { head: self.head.min(Duration::from_secs(1)), ..self }
     }
@@ -60,20 +62,23 @@ impl Allowance {
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), state: AtomicU64::new(Doing::Head as u64) }
+        Self { began: Instant::now(), state: AtomicU64::new(Doing::Fresh as u64) }
     }
 
     /// Bytes have arrived.
     pub(super) fn arrived(&self) {
-        if self.doing() == Doing::Nothing {
-            self.set(Doing::Head);
+        match self.doing() {
+            Doing::Answering | Doing::Head => {}
+            Doing::Idle => self.set(Doing::Head),
+            // Since the connection's beginning: a first head is awaited from then on.
+            Doing::Fresh => self.state.store(Doing::Head as u64, Ordering::Relaxed),
         }
     }
 
     /// Bytes have left. The end of an answer may be long under way to a slow client.
     pub(super) fn left(&self) {
-        if self.doing() == Doing::Nothing {
-            self.set(Doing::Nothing);
+        if self.doing() == Doing::Idle {
+            self.set(Doing::Idle);
         }
     }
 
@@ -84,7 +89,12 @@ impl Pace {
 
     /// An answer is complete.
     pub(super) fn answered(&self) {
-        self.set(Doing::Nothing);
+        self.set(Doing::Idle);
+    }
+
+    /// Whether nothing has ever arrived.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.doing() == Doing::Fresh
     }
 
     /// Ends when the client has taken longer than allowed, or half as long again.
@@ -97,10 +107,10 @@ impl Pace {
             let since = self.began + Duration::from_millis(state >> 2);
             let next = match Doing::from(state) {
                 Doing::Answering => now + look,
-                Doing::Head if since + allowance.head <= now => return Exceeded::Head,
-                Doing::Head => since + allowance.head,
-                Doing::Nothing if since + allowance.idle <= now => return Exceeded::Idle,
-                Doing::Nothing => (since + allowance.idle).min(now + look),
+                Doing::Fresh | Doing::Head if since + allowance.head <= now => return Exceeded::Head,
+                Doing::Fresh | Doing::Head => since + allowance.head,
+                Doing::Idle if since + allowance.idle <= now => return Exceeded::Idle,
+                Doing::Idle => (since + allowance.idle).min(now + look),
             };
             sleep_until(next).await;
         }
@@ -121,7 +131,8 @@ impl From<u64> for Doing {
         match state & 3 {
             0 => Self::Answering,
             1 => Self::Head,
-            _ => Self::Nothing,
+            2 => Self::Idle,
+            _ => Self::Fresh,
         }
     }
 }
@@ -145,10 +156,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_may_not_come_in_drops() {
         let pace = Pace::new();
+        assert!(pace.is_fresh());
         for _ in 0..9 {
             pass(1).await;
             pace.arrived();
         }
+        assert!(!pace.is_fresh());
         assert_eq!(exceeded(&pace).await, None);
         pass(1).await;
         assert_eq!(exceeded(&pace).await, Some(Exceeded::Head));

@@ -29,12 +29,7 @@ fn start<H: Handler>(threads: usize, limits: Limits, handler: H) -> Running {
     start_counting(threads, limits, &Arc::default(), handler)
 }
 
-fn start_counting<H: Handler>(
-    threads: usize,
-    limits: Limits,
-    metrics: &Arc<Metrics>,
-    handler: H,
-) -> Running {
+fn start_counting<H: Handler>(threads: usize, limits: Limits, metrics: &Arc<Metrics>, handler: H) -> Running {
     let addresses = vec![([127, 0, 0, 1], 0).into()];
     let server = Server::bind(&Settings { addresses, threads, limits }).unwrap();
     server.start_with(metrics.clone(), handler).unwrap()
@@ -174,7 +169,7 @@ async fn a_head_that_comes_in_drops_is_cut_off() {
         assert!(began.elapsed() < LONG);
     }
     let took = began.elapsed();
-    assert!((Duration::from_millis(190)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(190)..Duration::from_secs(5)).contains(&took), "{took:?}");
     assert_eq!(metrics.late.get(), 1);
 }
 
@@ -185,12 +180,12 @@ async fn a_later_head_that_comes_in_drops_is_cut_off_too() {
     send(&mut client, "/").await;
     receive(&mut client, "hello").await;
     client.write_all(b"GET /").await.unwrap();
-    assert!(ends_within(&mut client, Duration::from_secs(2)).await);
+    assert!(ends_within(&mut client, Duration::from_secs(5)).await);
 }
 
 #[tokio::test]
 async fn between_requests_there_is_more_time_than_within_one() {
-    let limits = Limits { header_timeout_ms: 100, idle_timeout_ms: 1_000, ..limits() };
+    let limits = Limits { header_timeout_ms: 100, idle_timeout_ms: 1_500, ..limits() };
     let server = start(1, limits, hello);
     let mut client = connect(&server).await;
     for _ in 0..2 {
@@ -334,8 +329,8 @@ async fn at_the_end_an_idle_connection_closes_at_once() {
     receive(&mut client, "hello").await;
     let began = Instant::now();
     assert_eq!(server.shutdown(LONG).await, 0);
-    assert!(began.elapsed() < Duration::from_millis(500));
-    assert!(ends_within(&mut client, Duration::from_millis(500)).await);
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(ends_within(&mut client, Duration::from_secs(2)).await);
 }
 
 #[tokio::test]
@@ -345,7 +340,7 @@ async fn at_the_end_a_connection_that_was_never_used_holds_nobody_up() {
     sleep(Duration::from_millis(50)).await;
     let began = Instant::now();
     assert_eq!(server.shutdown(LONG).await, 0);
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(5));
     drop(client);
 }
 
@@ -421,7 +416,7 @@ async fn a_tunnel_outlives_the_timeouts_of_http() {
 async fn a_tunnel_has_until_the_deadline() {
     let server = start(1, limits(), upgrade);
     let (mut client, mut other) = (tunnel(&server).await, tunnel(&server).await);
-    let ending = tokio::spawn(server.shutdown(Duration::from_millis(500)));
+    let ending = tokio::spawn(server.shutdown(Duration::from_millis(1_500)));
     sleep(Duration::from_millis(100)).await;
     assert!(echoes(&mut client).await);
     // One ends by itself in time, so one is cut.

@@ -62,7 +62,7 @@ impl Agents {
             addresses.extend(variables.iter().map(|variable| (*variable, address)));
             runtime.spawn(async move {
                 if let Err(error) = axum::serve(listener, router).await {
-                    eprintln!("tollgate: a pretend service ended: {error}");
+                    crate::notice::say(format_args!("a pretend service ended: {error}"));
                 }
             });
         }

@@ -16,12 +16,12 @@ pub(super) fn script(gateway: SocketAddr, issuer: &Issuer) -> String {
     let examples = [
         (
             "200: alice, a researcher, asks the research agent",
-            format!("curl -i {alice} '{base}/agents/research/query?q=tides'"),
+            format!("curl -s -i {alice} '{base}/agents/research/query?q=tides'"),
         ),
-        ("401: nobody asks", format!("curl -i '{base}/agents/research/query'")),
+        ("401: nobody asks", format!("curl -s -i '{base}/agents/research/query'")),
         (
             "403: the policy engine lets no guest make images",
-            format!("curl -i {guest} '{base}/agents/image/generate'"),
+            format!("curl -s -i {guest} '{base}/agents/image/generate'"),
         ),
         (
             "ten times 200, then 429: ten research queries a minute (waits for a fresh minute)",

@@ -1,0 +1,48 @@
+//! `cargo run -p tollgate-tests --bin suite`: plays the cases and prints what each host made of them.
+
+use std::{path::Path, process::ExitCode};
+
+use clap::{Parser, ValueEnum};
+use tollgate_tests::{
+    stage::Stage,
+    suite::{Program, run},
+};
+
+/// Plays the behaviour suite. Exit code 0: all cases hold and no host differs from another. 1: not so.
+/// 2: the cases can't be read.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only cases whose `topic/name` contains this.
+    #[arg(default_value = "")]
+    filter: String,
+    /// Only on this host.
+    #[arg(long, value_enum)]
+    host: Option<Host>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Host {
+    Fake,
+    Native,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let stages = match arguments.host {
+        None => Stage::ALL.to_vec(),
+        Some(Host::Fake) => vec![Stage::Fake],
+        Some(Host::Native) => vec![Stage::Native],
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    match run(&folder, &Program { filter: arguments.filter, stages }).await {
+        Err(mistake) => {
+            eprintln!("{mistake}");
+            ExitCode::from(2)
+        }
+        Ok(outcome) => {
+            print!("{}", outcome.render());
+            if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+    }
+}

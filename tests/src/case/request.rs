@@ -1,0 +1,146 @@
+//! A request as written in a case.
+
+use std::{fmt, net::IpAddr};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Map, Value};
+
+use super::text::{Content, Fields};
+use crate::keys::Key;
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method, sent as written.
+    pub method: String,
+    /// The target, sent as written.
+    pub path: String,
+    /// The `Host` field; [`Request::DEFAULT_HOST`] unless `headers` hold one.
+    pub host: Option<String>,
+    /// More fields, sent as written.
+    pub headers: Fields,
+    /// The content.
+    pub content: Option<Content>,
+    /// What goes into `Authorization: Bearer`.
+    pub bearer: Option<Bearer>,
+    /// Where the request comes from.
+    pub peer: IpAddr,
+}
+
+/// A bearer token.
+#[derive(Debug, Clone)]
+pub enum Bearer {
+    /// As it is.
+    Raw(String),
+    /// Made by the suite.
+    Signed(Signed),
+}
+
+/// A token made by the suite.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// Its claims.
+    pub claims: Map<String, Value>,
+    /// The key that signs it.
+    pub key: Key,
+    /// Members of its header, over those that follow from the key; `null` removes one.
+    pub header: Map<String, Value>,
+}
+
+impl Request {
+    /// The host asked for when a case does not care.
+    pub const DEFAULT_HOST: &str = "gateway.test";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default = "get")]
+    method: String,
+    #[serde(default = "root")]
+    path: String,
+    host: Option<String>,
+    #[serde(default)]
+    headers: Fields,
+    body: Option<Value>,
+    body_size: Option<usize>,
+    stream: Option<Vec<String>>,
+    r#as: Option<Map<String, Value>>,
+    signed: Option<WrittenSigned>,
+    token: Option<String>,
+    #[serde(default = "loopback")]
+    peer: IpAddr,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WrittenSigned {
+    key: Key,
+    header: Map<String, Value>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn loopback() -> IpAddr {
+    IpAddr::from([127, 0, 0, 1])
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Request;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`METHOD /path`, or a mapping with `method` and `path`")
+            }
+            fn visit_str<E: de::Error>(self, line: &str) -> Result<Request, E> {
+                let (method, path) = line
+                    .split_once(' ')
+                    .ok_or_else(|| E::custom(format!("`{line}` is not of the form `METHOD /path`")))?;
+                Ok(Request {
+                    method: method.to_owned(),
+                    path: path.to_owned(),
+                    host: None,
+                    headers: Fields::default(),
+                    content: None,
+                    bearer: None,
+                    peer: loopback(),
+                })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Request, A::Error> {
+                read(Written::deserialize(MapAccessDeserializer::new(access))?)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+fn read<E: de::Error>(written: Written) -> Result<Request, E> {
+    let bearer = match (written.r#as, written.signed, written.token) {
+        (None, None, None) => None,
+        (None, None, Some(token)) => Some(Bearer::Raw(token)),
+        (Some(claims), signed, None) => {
+            let WrittenSigned { key, header } = signed.unwrap_or_default();
+            Some(Bearer::Signed(Signed { claims, key, header }))
+        }
+        _ => return Err(E::custom("a request has `as`, which `signed` may say more about, or `token`")),
+    };
+    Ok(Request {
+        method: written.method,
+        path: written.path,
+        host: written.host,
+        headers: written.headers,
+        content: Content::read(written.body, written.body_size, written.stream)?,
+        bearer,
+        peer: written.peer,
+    })
+}

@@ -1,0 +1,161 @@
+//! What came of a request, in a form in which hosts can be compared: what differs from run to run (addresses,
+//! identifiers, dates) is replaced or left out, and everything else is as it was.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tollgate_core::event::Event;
+
+use crate::{coding, play::Sent, upstream::Seen};
+
+/// Stands for an identifier that the gateway made up.
+const NEW_ID: &str = "<request-id>";
+/// Stands for a trace that the gateway began.
+const NEW_TRACE: &str = "<traceparent>";
+/// Fields that concern a connection, or the moment.
+const PASSING: [&str; 4] = ["connection", "date", "keep-alive", "transfer-encoding"];
+
+/// What a host saw come of a request, as it was.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// The status.
+    pub status: u16,
+    /// The fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The content, as far as it came.
+    pub body: Bytes,
+    /// Whether the content broke off.
+    pub broken: bool,
+    /// What upstreams were asked meanwhile, and which.
+    pub seen: Vec<(String, Seen)>,
+    /// What was recorded.
+    pub event: Option<Noted>,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The status.
+    pub status: u16,
+    /// The fields.
+    pub headers: Fields,
+    /// The content, decoded.
+    pub body: Bytes,
+    /// Whether the content broke off.
+    pub broken: bool,
+    /// What each upstream was asked.
+    pub upstream: BTreeMap<String, Vec<Shown>>,
+    /// What was recorded.
+    pub event: Option<Noted>,
+}
+
+/// Field lines by name.
+pub type Fields = BTreeMap<String, Vec<String>>;
+/// What was recorded of a request, by name; what says why in words of a library's is not among it.
+pub type Noted = BTreeMap<String, String>;
+
+/// A request as an upstream saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The method.
+    pub method: String,
+    /// The target.
+    pub path: String,
+    /// The fields.
+    pub headers: Fields,
+    /// The content.
+    pub body: Bytes,
+}
+
+/// The parts of an event that hosts agree on.
+pub fn noted(event: &Event<'_>) -> Noted {
+    let known = [
+        ("client", Some(event.client.to_string())),
+        ("method", Some(event.method.to_string())),
+        ("host", Some(event.host.to_owned())),
+        ("path", Some(event.path.to_owned())),
+        ("route", event.route.map(str::to_owned)),
+        ("service", event.service.map(str::to_owned)),
+        ("user", event.user.map(str::to_owned)),
+        ("status", Some(event.status.as_u16().to_string())),
+        ("refusal", event.refusal.map(str::to_owned)),
+        ("cache", event.cache.map(str::to_owned)),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+impl Observed {
+    /// Makes what a host saw comparable.
+    pub fn new(sent: &Sent, raw: Raw) -> Self {
+        let mut made_up: Vec<(String, &str)> = Vec::new();
+        let id = raw.headers.iter().find(|(name, _)| name == "x-request-id").map(|(_, value)| value.clone());
+        if let Some(id) = id.filter(|id| is_made_up(id) && sent.field("x-request-id") != Some(id)) {
+            made_up.push((id, NEW_ID));
+        }
+        for (_, value) in raw.seen.iter().flat_map(|(_, seen)| &seen.headers).filter(|(name, _)| name == "traceparent") {
+            if is_new_trace(value) && sent.field("traceparent") != Some(value) {
+                made_up.push((value.clone(), NEW_TRACE));
+            }
+        }
+        let plain = |text: &str| {
+            made_up.iter().fold(text.to_owned(), |text, (id, placeholder)| text.replace(id.as_str(), placeholder))
+        };
+        let plain_body = |body: &Bytes| match str::from_utf8(body) {
+            Ok(text) if made_up.iter().any(|(id, _)| text.contains(id.as_str())) => Bytes::from(plain(text)),
+            _ => body.clone(),
+        };
+        let fields = |lines: &[(String, String)]| {
+            let mut fields = Fields::new();
+            for (name, value) in lines.iter().filter(|(name, _)| !PASSING.contains(&name.as_str())) {
+                fields.entry(name.clone()).or_default().push(plain(value));
+            }
+            fields
+        };
+        let mut headers = fields(&raw.headers);
+        let mut body = raw.body;
+        let codings = headers.get("content-encoding").map(Vec::as_slice).unwrap_or_default();
+        if let [token] = codings
+            && let Some(coding) = coding::named(token)
+            && let Ok(decoded) = coding::decode(coding, &body)
+        {
+            body = decoded;
+            // Encoders may differ in how well they do.
+            headers.remove("content-length");
+        }
+        let mut upstream: BTreeMap<String, Vec<Shown>> = BTreeMap::new();
+        for (name, seen) in &raw.seen {
+            let mut headers = fields(&seen.headers);
+            // Whether a message without content says so is the sender's choice (RFC 9110 §8.6).
+            if headers.get("content-length").is_some_and(|lines| *lines == ["0"]) {
+                headers.remove("content-length");
+            }
+            let shown =
+                Shown { method: seen.method.clone(), path: seen.path.clone(), headers, body: plain_body(&seen.body) };
+            upstream.entry(name.clone()).or_default().push(shown);
+        }
+        Self {
+            status: raw.status,
+            headers,
+            body: plain_body(&body),
+            broken: raw.broken,
+            upstream,
+            event: raw.event,
+        }
+    }
+}
+
+/// Whether an identifier has the form of those that the gateway makes up.
+fn is_made_up(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(is_hex)
+}
+
+/// Whether a `traceparent` has the form of those that the gateway begins.
+fn is_new_trace(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts.as_slice(), ["00", trace, span, "00"]
+        if trace.len() == 32 && span.len() == 16 && trace.bytes().chain(span.bytes()).all(is_hex))
+}
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}

@@ -1,0 +1,171 @@
+//! A case made concrete, once for all hosts: tokens signed, content generated, every field of a request there.
+//! What is left open is where upstreams are, which each host says for itself.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    case::{
+        Step,
+        expect::Expect,
+        read::Scene,
+        request::{Bearer, Request},
+        script::Script,
+        text::Content,
+    },
+    pattern, token,
+};
+
+/// What a host is to play.
+#[derive(Debug)]
+pub struct Play {
+    /// What the clock shows at the beginning.
+    pub start: u64,
+    /// The upstreams at the beginning.
+    pub upstreams: BTreeMap<String, Script>,
+    /// What happens.
+    pub acts: Vec<Act>,
+}
+
+/// Something that happens.
+#[derive(Debug)]
+pub enum Act {
+    /// So many milliseconds pass.
+    Advance(u64),
+    /// These upstreams answer otherwise from now on.
+    Change(BTreeMap<String, Script>),
+    /// A request is made.
+    Send(Sending),
+}
+
+/// A request that is made, and what must come of it.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// The request.
+    pub sent: Arc<Sent>,
+    /// What must come of it.
+    pub expect: Option<Arc<Expect>>,
+    /// Where it is, for people.
+    pub place: String,
+}
+
+/// A request as it goes over the wire.
+#[derive(Debug)]
+pub struct Sent {
+    /// The method.
+    pub method: String,
+    /// The target.
+    pub target: String,
+    /// All fields, in their order.
+    pub headers: Vec<(String, String)>,
+    /// The content, in pieces.
+    pub pieces: Vec<Bytes>,
+    /// Where it comes from.
+    pub peer: IpAddr,
+}
+
+impl Sent {
+    /// The value of a field's only line.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let (_, value) = lines.next()?;
+        lines.next().is_none().then_some(value)
+    }
+
+    /// Whether the content goes in chunks (RFC 9112 §7.1).
+    pub fn is_chunked(&self) -> bool {
+        self.field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    }
+}
+
+impl Play {
+    /// Makes a case concrete.
+    pub fn new(scene: &Scene) -> Result<Self, String> {
+        let given = &scene.case.given;
+        let start = given.time.unwrap_or_default().0;
+        let mut now = start;
+        let mut acts = Vec::new();
+        for (index, step) in scene.case.steps.iter().enumerate() {
+            let place = format!("{}:{}: step {}", scene.file.display(), step.referenced.line(), index + 1);
+            match &step.value {
+                Step::Advance(milliseconds) => {
+                    now += milliseconds;
+                    acts.push(Act::Advance(*milliseconds));
+                }
+                Step::Change(scripts) => {
+                    if let Some(name) = scripts.keys().find(|name| !given.upstreams.contains_key(*name)) {
+                        return Err(format!("{place}: the upstream `{name}` is not among those given"));
+                    }
+                    acts.push(Act::Change(scripts.clone()));
+                }
+                Step::Ask(ask) => {
+                    let sent = Arc::new(sent(&ask.request, now).map_err(|why| format!("{place}: {why}"))?);
+                    let expect = ask.expect.clone().map(Arc::new);
+                    for round in 1..=ask.repeat {
+                        let of = if ask.repeat > 1 { format!(", {round} of {}", ask.repeat) } else { String::new() };
+                        let place = format!("{place}{of}");
+                        acts.push(Act::Send(Sending { sent: sent.clone(), expect: expect.clone(), place }));
+                    }
+                }
+            }
+        }
+        Ok(Self { start, upstreams: given.upstreams.clone(), acts })
+    }
+
+    /// The requests, in their order.
+    pub fn sendings(&self) -> impl Iterator<Item = &Sending> {
+        self.acts.iter().filter_map(|act| match act {
+            Act::Send(sending) => Some(sending),
+            Act::Advance(_) | Act::Change(_) => None,
+        })
+    }
+}
+
+fn sent(request: &Request, now: u64) -> Result<Sent, String> {
+    let mut headers = Vec::new();
+    let given = &request.headers.0;
+    let has = |name: &str| given.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+    if !has("host") {
+        add("host", request.host.clone().unwrap_or_else(|| Request::DEFAULT_HOST.to_owned()));
+    }
+    match &request.bearer {
+        None => {}
+        Some(Bearer::Raw(token)) => add("authorization", format!("Bearer {token}")),
+        Some(Bearer::Signed(signed)) => add("authorization", format!("Bearer {}", token::token(signed, now)?)),
+    }
+    let pieces = request.content.as_ref().map(pieces);
+    if let Some(Content::Json(_)) = &request.content
+        && !has("content-type")
+    {
+        add("content-type", "application/json".to_owned());
+    }
+    if let Some(pieces) = &pieces
+        && !has("content-length")
+        && !has("transfer-encoding")
+    {
+        match &request.content {
+            Some(Content::Pieces(_)) => add("transfer-encoding", "chunked".to_owned()),
+            _ => add("content-length", pieces.iter().map(Bytes::len).sum::<usize>().to_string()),
+        }
+    }
+    headers.extend(given.iter().cloned());
+    Ok(Sent {
+        method: request.method.clone(),
+        target: request.path.clone(),
+        headers,
+        pieces: pieces.unwrap_or_default(),
+        peer: request.peer,
+    })
+}
+
+/// Content as bytes: one piece where its length is told beforehand.
+pub fn pieces(content: &Content) -> Vec<Bytes> {
+    match content {
+        Content::Text(text) => vec![Bytes::from(text.clone())],
+        Content::Json(value) => vec![Bytes::from(value.to_string())],
+        Content::Generated(size) => vec![pattern::content(*size)],
+        Content::Pieces(pieces) => pieces.iter().cloned().map(Bytes::from).collect(),
+    }
+}

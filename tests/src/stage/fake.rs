@@ -1,0 +1,75 @@
+//! The stage without sockets: core alone, with a host that keeps everything in memory and never waits.
+
+mod body;
+mod host;
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
+use tollgate_core::{config::Host, host::Peer, pipeline};
+
+use self::{body::FakeBody, host::FakeHost};
+use super::{authority, gateway};
+use crate::{
+    case::read::Scene,
+    observed::Raw,
+    play::{Act, Play, Sent},
+    upstream::Upstreams,
+};
+
+/// Plays a case.
+pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+    let urls: BTreeMap<_, _> =
+        play.upstreams.keys().map(|name| (name.clone(), format!("http://{}", authority(name)))).collect();
+    let gateway = gateway(scene, &urls, Host::Native)?;
+    let host = FakeHost::new(play.start, Upstreams::new(&play.upstreams));
+    let mut observed = Vec::new();
+    for act in &play.acts {
+        match act {
+            Act::Advance(milliseconds) => host.advance(*milliseconds),
+            Act::Change(scripts) => host.upstreams.change(scripts),
+            Act::Send(sending) => {
+                let sent = &sending.sent;
+                let mut raw = match request(sent) {
+                    Ok(request) => {
+                        let response = pipeline::handle(&gateway, &host, &Peer::new(sent.peer, false), request).await;
+                        let (head, body) = response.into_parts();
+                        let (body, broken) = if sent.method == "HEAD" { Default::default() } else { body.collect() };
+                        Raw {
+                            status: head.status.as_u16(),
+                            headers: lines(&head.headers),
+                            body,
+                            broken,
+                            ..Raw::default()
+                        }
+                    }
+                    Err(why) => return Err(format!("{}: core can't be asked this: {why}", sending.place)),
+                };
+                host.run_jobs().await;
+                raw.seen = host.upstreams.take_seen();
+                raw.event = host.take_event();
+                observed.push(raw);
+            }
+        }
+    }
+    Ok(observed)
+}
+
+/// A request as a server would hand it to core.
+fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
+    let length = sent.field("content-length").and_then(|text| text.parse().ok());
+    let length = if sent.is_chunked() { None } else { length.or(Some(0)) };
+    let mut request = Request::new(FakeBody::new(sent.pieces.clone(), length));
+    *request.method_mut() = Method::from_bytes(sent.method.as_bytes())?;
+    *request.uri_mut() = Uri::try_from(&sent.target)?;
+    *request.version_mut() = Version::HTTP_11;
+    for (name, value) in &sent.headers {
+        request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value.as_bytes())?);
+    }
+    Ok(request)
+}
+
+fn lines(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}

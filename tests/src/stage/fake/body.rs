@@ -1,0 +1,88 @@
+//! Bodies that are there from the beginning, in pieces. The last piece may be the news that no more will come.
+
+use bytes::Bytes;
+use tollgate_core::body::{Body, BodyError, Coding};
+
+use crate::coding;
+
+/// A message body.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FakeBody {
+    pieces: Vec<Bytes>,
+    failure: Option<BodyError>,
+    length: Option<u64>,
+}
+
+impl FakeBody {
+    /// A body of these pieces, whose length is told beforehand or not.
+    pub(super) fn new(pieces: Vec<Bytes>, length: Option<u64>) -> Self {
+        Self { pieces, failure: None, length }
+    }
+
+    /// The same body, after whose pieces the connection ends.
+    pub(super) fn breaking_off(self) -> Self {
+        Self { failure: Some(BodyError::Broken("the connection ended".to_owned())), ..self }
+    }
+
+    /// The pieces, unless they are not all.
+    pub(super) fn whole(self) -> Result<Vec<Bytes>, BodyError> {
+        self.failure.map_or(Ok(self.pieces), Err)
+    }
+
+    /// What comes, and whether it breaks off.
+    pub(super) fn collect(self) -> (Bytes, bool) {
+        (self.pieces.concat().into(), self.failure.is_some())
+    }
+
+    /// How many bytes come.
+    pub(super) fn size(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// Whether all of it comes.
+    pub(super) fn ends_well(&self) -> bool {
+        self.failure.is_none()
+    }
+}
+
+impl Body for FakeBody {
+    fn empty() -> Self {
+        Self::new(Vec::new(), Some(0))
+    }
+
+    fn full(bytes: Bytes) -> Self {
+        let length = bytes.len() as u64;
+        Self::new(vec![bytes], Some(length))
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    fn bounded(mut self, limit: u64) -> Self {
+        if self.length.is_some_and(|length| length > limit) {
+            self.pieces.clear();
+            self.failure = Some(BodyError::TooLarge);
+        }
+        let mut passed = 0;
+        let fitting = self.pieces.iter().take_while(|piece| {
+            passed += piece.len() as u64;
+            passed <= limit
+        });
+        let fitting = fitting.count();
+        if fitting < self.pieces.len() {
+            self.pieces.truncate(fitting);
+            self.failure = Some(BodyError::TooLarge);
+        }
+        self
+    }
+
+    fn compress(self, coding: Coding) -> Self {
+        let encoded = coding::encode(coding, &self.pieces.concat()).unwrap_or_default();
+        Self { pieces: vec![encoded], failure: self.failure, length: None }
+    }
+
+    async fn read(self, limit: usize) -> Result<Bytes, BodyError> {
+        self.bounded(limit as u64).whole().map(|pieces| pieces.concat().into())
+    }
+}

@@ -1,0 +1,95 @@
+//! The stage with sockets: the server that people run, with its own host, between a client and upstreams that
+//! speak over loopback. Only its clock is turned by hand.
+
+pub mod client;
+pub mod events;
+pub mod site;
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tollgate::{
+    clock::Clock,
+    host::{self, NativeHost},
+    server::{self, Limits, Running, Server, Snapshot},
+};
+use tollgate_core::{config::Host, gateway::Gateway};
+
+use self::{events::Events, site::Sites};
+use super::gateway;
+use crate::{
+    case::{expect::UpstreamWish, read::Scene},
+    observed::Raw,
+    play::{Act, Play, Sending},
+    upstream::Upstreams,
+};
+
+/// Longer than anything in a case may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts a server of one thread.
+pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, NativeHost), String> {
+    let limits = gateway.limits().clone();
+    let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let host = NativeHost::new(settings);
+    let server = Server::bind(&server::Settings {
+        addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        threads: 1,
+        limits: Limits {
+            header_timeout_ms: limits.header_timeout_ms,
+            max_header_bytes: bounded(limits.max_header_bytes),
+            max_connections: bounded(limits.max_connections),
+            ..Limits::default()
+        },
+    });
+    let server = server.map_err(|error| error.to_string())?;
+    let running = server.start(Snapshot::new(Arc::new(gateway).into()), host.clone()).map_err(|error| error.to_string())?;
+    Ok((running, host))
+}
+
+/// Plays a case.
+pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+    let upstreams = Arc::new(Upstreams::new(&play.upstreams));
+    let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
+    let urls: BTreeMap<String, String> = sites.urls();
+    let clock = Clock::manual(play.start);
+    let (events, access_log) = Events::new(clock.clone())?;
+    let settings = host::Settings { clock: clock.clone(), access_log, ..host::Settings::default() };
+    let (server, host) = start(gateway(scene, &urls, Host::Native)?, settings)?;
+    let Some(&address) = server.addresses().first() else { return Err("the server listens nowhere".to_owned()) };
+
+    let mut observed = Vec::new();
+    for act in &play.acts {
+        match act {
+            Act::Advance(milliseconds) => clock.set(clock.now() + milliseconds),
+            Act::Change(scripts) => {
+                upstreams.change(scripts);
+                sites.follow().await.map_err(|error| format!("upstreams: {error}"))?;
+            }
+            Act::Send(sending) => {
+                let exchange = client::exchange(address, &sending.sent);
+                let mut raw = timeout(PATIENCE, exchange)
+                    .await
+                    .map_err(|_| format!("{}: no answer within {} s", sending.place, PATIENCE.as_secs()))?
+                    .map_err(|error| format!("{}: {error}", sending.place))?;
+                settle(&upstreams, sending).await;
+                raw.seen = upstreams.take_seen();
+                observed.push(raw);
+            }
+        }
+    }
+    drop(server);
+    events.give_to(&mut observed, host).await;
+    Ok(observed)
+}
+
+/// Waits for what the gateway asks in the background. If it does not come, the comparison will tell.
+async fn settle(upstreams: &Upstreams, sending: &Sending) {
+    let wish = sending.expect.as_ref().map_or(&UpstreamWish::Unchecked, |expect| &expect.upstream);
+    let _ = timeout(PATIENCE / 5, upstreams.satisfied(wish)).await;
+}

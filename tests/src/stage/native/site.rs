@@ -1,0 +1,240 @@
+//! Where upstreams are on this stage: a listening socket each, or one that refuses. What they answer is decided
+//! elsewhere; here it is put on the wire, faults included.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use crate::{
+    stage::authority,
+    upstream::{Message, Reply, Seen, Upstreams},
+};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 64;
+
+/// The upstreams of a case.
+#[derive(Debug)]
+pub struct Sites {
+    upstreams: Arc<Upstreams>,
+    names: Arc<Names>,
+    sites: BTreeMap<String, Site>,
+}
+
+/// From addresses to the names by which upstreams are known on every stage.
+#[derive(Debug, Default)]
+struct Names(Vec<(String, String)>);
+
+#[derive(Debug)]
+struct Site {
+    address: SocketAddr,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The port is ours and nobody listens, so that connections are refused.
+    Closed(TcpSocket),
+    Open(JoinSet<()>),
+}
+
+impl Sites {
+    /// Takes a port for each upstream that has a script.
+    pub async fn open(upstreams: Arc<Upstreams>) -> io::Result<Self> {
+        let mut sites = BTreeMap::new();
+        let mut names = Names::default();
+        for name in upstreams.names() {
+            let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+            let address = socket.local_addr()?;
+            names.0.push((address.to_string(), authority(&name)));
+            sites.insert(name, Site { address, state: State::Closed(socket) });
+        }
+        let mut sites = Self { upstreams, names: Arc::new(names), sites };
+        sites.follow().await?;
+        Ok(sites)
+    }
+
+    /// Where each upstream is.
+    pub fn urls(&self) -> BTreeMap<String, String> {
+        self.sites.iter().map(|(name, site)| (name.clone(), format!("http://{}", site.address))).collect()
+    }
+
+    /// Opens and closes ports as the scripts of the moment want it.
+    pub async fn follow(&mut self) -> io::Result<()> {
+        for (name, site) in &mut self.sites {
+            match (&mut site.state, self.upstreams.refuses(name)) {
+                (State::Closed(_), true) | (State::Open(_), false) => {}
+                (State::Open(tasks), true) => {
+                    tasks.shutdown().await;
+                    site.state = State::Closed(bind(site.address)?);
+                }
+                (State::Closed(_), false) => {
+                    let State::Closed(socket) = std::mem::replace(&mut site.state, State::Open(JoinSet::new())) else {
+                        continue;
+                    };
+                    let listener = socket.listen(BACKLOG)?;
+                    if let State::Open(tasks) = &mut site.state {
+                        tasks.spawn(accept(listener, name.clone(), self.upstreams.clone(), self.names.clone()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections that have just ended don't keep a port from being opened again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+async fn accept(listener: TcpListener, name: String, upstreams: Arc<Upstreams>, names: Arc<Names>) {
+    // All connections end with this.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve(stream, name.clone(), upstreams.clone(), names.clone()));
+    }
+}
+
+/// How a connection ends otherwise than HTTP wants it.
+enum Ending {
+    Reset,
+    Garbage,
+}
+
+async fn serve(stream: TcpStream, name: String, upstreams: Arc<Upstreams>, names: Arc<Names>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    // A second handle, for what can't be said in HTTP.
+    let mut twin: StdStream = stream.try_clone()?;
+    let stream = TcpStream::from_std(stream)?;
+    let (endings, mut ending) = mpsc::unbounded_channel();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (name, upstreams, names, endings) = (name.clone(), upstreams.clone(), names.clone(), endings.clone());
+        async move {
+            let end = match see(request, &names).await {
+                // The request broke off: nobody is there to be answered.
+                Err(_) => None,
+                Ok(seen) => match upstreams.ask(&name, seen) {
+                    Reply::Answer(message) => return Ok::<_, Infallible>(response(message)),
+                    Reply::Stall => None,
+                    Reply::Reset => Some(Ending::Reset),
+                    Reply::Garbage => Some(Ending::Garbage),
+                },
+            };
+            if let Some(end) = end {
+                let _ = endings.send(end);
+            }
+            std::future::pending().await
+        }
+    });
+    let connection = http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // Whatever went wrong shows on the other side.
+        _ = connection => Ok(()),
+        Some(end) = ending.recv() => match end {
+            Ending::Reset => SockRef::from(&twin).set_linger(Some(std::time::Duration::ZERO)),
+            Ending::Garbage => twin.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n"),
+        },
+    }
+}
+
+async fn see(request: Request<Incoming>, names: &Names) -> Result<Seen, hyper::Error> {
+    let (head, mut body) = request.into_parts();
+    let mut pieces = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            pieces.push(data);
+        }
+    }
+    let text = |value: &HeaderValue| names.plain(&String::from_utf8_lossy(value.as_bytes()));
+    Ok(Seen {
+        method: head.method.to_string(),
+        path: head.uri.to_string(),
+        headers: head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        body: pieces.concat().into(),
+        pieces,
+    })
+}
+
+impl Names {
+    fn plain(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (address, name)| text.replace(address.as_str(), name))
+    }
+}
+
+fn response(message: Message) -> Response<Pieces> {
+    let mut response = Response::new(Pieces {
+        pieces: message.pieces.into(),
+        length: message.length,
+        breaks_off: message.breaks_off,
+        flushed: false,
+    });
+    *response.status_mut() = StatusCode::from_u16(message.status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+    for (name, value) in message.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// Content in pieces, of which the last may be the news that no more will come.
+struct Pieces {
+    pieces: VecDeque<Bytes>,
+    length: Option<u64>,
+    breaks_off: bool,
+    flushed: bool,
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match self.pieces.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            None if !self.breaks_off => Poll::Ready(None),
+            // What was written before has to be on its way before the connection is given up.
+            None if !self.flushed => {
+                self.flushed = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty() && !self.breaks_off
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
