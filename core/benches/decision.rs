@@ -69,7 +69,12 @@ impl Host for Instant {
         0x0123_4567_89ab_cdef_0123_4567_89ab_cdef
     }
     async fn sleep(&self, _: u64) {}
-    async fn fetch(&self, endpoint: &Endpoint, _: Request<NoBody>, _: Patience) -> Result<Response<NoBody>, HostError> {
+    async fn fetch(
+        &self,
+        endpoint: &Endpoint,
+        _: Request<NoBody>,
+        _: Patience,
+    ) -> Result<Response<NoBody>, HostError> {
         let content = match endpoint.authority.as_str() {
             "issuer" => {
                 let x = Base64UrlUnpadded::encode_string(&[7; 32]);
@@ -85,7 +90,10 @@ impl Host for Instant {
     }
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
         let mut counter = self.counter.lock().expect("nobody panics here");
-        Ok(draws.iter().map(|draw| counter.draw(&Draw { limit: u64::MAX, ..draw.clone() }, self.now())).collect())
+        Ok(draws
+            .iter()
+            .map(|draw| counter.draw(&Draw { limit: u64::MAX, ..draw.clone() }, self.now()))
+            .collect())
     }
     async fn load(&self, _: &CacheKey) -> Result<Option<Stored<NoBody>>, HostError> {
         Ok(None)
@@ -122,8 +130,9 @@ fn now<F: Future>(future: F) -> F::Output {
 
 fn find(criterion: &mut Criterion) {
     for count in [1, 100, 10_000] {
-        let routes: String =
-            (0..count).map(|n| format!("  - {{path: '/api/v1/service-{n}/*', target_service: s}}\n")).collect();
+        let routes: String = (0..count)
+            .map(|n| format!("  - {{path: '/api/v1/service-{n}/*', target_service: s}}\n"))
+            .collect();
         let gateway = load(format!("services: {{s: {{endpoints: ['http://s']}}}}\nroutes:\n{routes}"));
         let path = format!("/api/v1/service-{}/items/42", count / 2);
         let head = Request::get(&path).body(()).expect("a request").into_parts().0;
@@ -135,7 +144,9 @@ fn find(criterion: &mut Criterion) {
 
 fn decide(criterion: &mut Criterion) {
     let peer = Peer::new([192, 0, 2, 1].into(), false);
-    let plain = load("services: {s: {endpoints: ['http://s']}}\nroutes: [{path: '/*', target_service: s}]".to_owned());
+    let plain = load(
+        "services: {s: {endpoints: ['http://s']}}\nroutes: [{path: '/*', target_service: s}]".to_owned(),
+    );
     let platform = load(include_str!("../../examples/agent-platform/tollgate.yaml").to_owned());
     let part = |value: serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let claims = json!({"sub": "alice", "role": "researcher", "iss": "https://issuer", "exp": 1_900_003_600});
@@ -154,7 +165,11 @@ fn decide(criterion: &mut Criterion) {
         let first = now(handle(gateway, &host, &peer, request()));
         assert_eq!(first.status(), 200, "{name}");
         criterion.bench_function(&format!("decide: {name}"), |bencher| {
-            bencher.iter_batched(request, |request| now(handle(gateway, &host, &peer, request)), BatchSize::SmallInput);
+            bencher.iter_batched(
+                request,
+                |request| now(handle(gateway, &host, &peer, request)),
+                BatchSize::SmallInput,
+            );
         });
     }
 }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use thiserror::Error;
 
 /// A message body that core carries and, as a rule, does not open.
-#[expect(async_fn_in_trait, reason = "whether the future may change threads is decided by each concrete host")]
+#[expect(
+    async_fn_in_trait,
+    reason = "whether the future may change threads is decided by each concrete host"
+)]
 pub trait Body: Sized + 'static {
     /// A body of no bytes.
     fn empty() -> Self;

@@ -215,7 +215,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn credentials_unknown_to_the_gateway_still_own_their_answers() {
-        let with = |value: &'static str| Request::get("/").header("cookie", value).body(()).unwrap().into_parts().0;
+        let with =
+            |value: &'static str| Request::get("/").header("cookie", value).body(()).unwrap().into_parts().0;
         let key = |parts: &request::Parts| CacheKey::new("c", &Owner::of(None, parts), "h", "/");
         assert_ne!(key(&with("a=1")), key(&with("a=2")));
         let nobody = Request::get("/").body(()).unwrap().into_parts().0;
@@ -227,7 +228,13 @@ mod tests {
         let base = CacheKey::new("c", &Owner::Anyone(Declared::Anonymous), "h", "/");
         let fields = [HeaderName::from_static("x-tenant")];
         let one = Request::get("/").header("x-tenant", "a").body(()).unwrap().into_parts().0;
-        let two = Request::get("/").header("x-tenant", "a").header("x-tenant", "b").body(()).unwrap().into_parts().0;
+        let two = Request::get("/")
+            .header("x-tenant", "a")
+            .header("x-tenant", "b")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
         assert_ne!(base.varied(&fields, &one.headers), base.varied(&fields, &two.headers));
     }
 }

@@ -25,7 +25,10 @@ pub type Timestamp = u64;
 ///
 /// Every failure is a [`HostError`]; the rule that turns it into an answer (fail open or closed) is core's
 /// and comes from the configuration.
-#[expect(async_fn_in_trait, reason = "whether the future may change threads is decided by each concrete host")]
+#[expect(
+    async_fn_in_trait,
+    reason = "whether the future may change threads is decided by each concrete host"
+)]
 pub trait Host: Sized {
     /// How this platform represents a message body.
     type Body: Body;
@@ -133,15 +136,22 @@ pub struct Peer {
     pub address: IpAddr,
     /// Whether the connection is encrypted.
     pub encrypted: bool,
+    /// The address as `X-Forwarded-For` has it.
     pub(crate) text: HeaderValue,
+    /// The address as `Forwarded` has it (RFC 7239 §6).
+    pub(crate) node: String,
 }
 
 impl Peer {
     /// A peer at `address`; an IPv4 address mapped into IPv6 counts as IPv4.
     pub fn new(address: IpAddr, encrypted: bool) -> Self {
         let address = address.to_canonical();
-        let text =
-            HeaderValue::try_from(address.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-        Self { address, encrypted, text }
+        let text = HeaderValue::try_from(address.to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+        let node = match address {
+            IpAddr::V4(address) => format!("for={address}"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\""),
+        };
+        Self { address, encrypted, text, node }
     }
 }

@@ -40,7 +40,8 @@ impl Identity {
         };
         let key = format!("user:{}|{}", escaped(issuer), escaped(&subject));
         let listed: Vec<String> = roles.iter().map(|role| escaped(role)).collect();
-        let mut headers = vec![(X_USER_ID, value(escaped(&subject))?), (X_USER_ROLES, value(listed.join(","))?)];
+        let mut headers =
+            vec![(X_USER_ID, value(escaped(&subject))?), (X_USER_ROLES, value(listed.join(","))?)];
         for (claim, header) in forward {
             let text = match claims.get(claim) {
                 None | Some(Value::Null) => continue,

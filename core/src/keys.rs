@@ -57,7 +57,9 @@ impl KeySet {
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let set: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list named `keys`")?;
-        Ok(Self { keys: keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key).ok()).collect() })
+        Ok(Self {
+            keys: keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key).ok()).collect(),
+        })
     }
 
     /// How many keys can be used.

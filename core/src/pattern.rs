@@ -97,7 +97,8 @@ impl Pattern {
 
     /// What stands in a matching path for the parameter `name`.
     pub(crate) fn parameter<'p>(&self, name: &str, path: &'p str) -> Option<&'p str> {
-        let at = self.segments.iter().position(|segment| matches!(segment, Segment::Parameter(n) if n == name))?;
+        let at =
+            self.segments.iter().position(|segment| matches!(segment, Segment::Parameter(n) if n == name))?;
         parts(path).nth(at)
     }
 

@@ -10,7 +10,7 @@ mod identify;
 mod limit;
 mod reuse;
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -25,7 +25,7 @@ use crate::{
     policy::{fixed_window::Drawn, ttl::Outcome},
     refusal::{Addressee, Refusal},
     route::Route,
-    transform::forwarded,
+    transform::{forwarded, trace_context::hex},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +66,8 @@ pub async fn handle<H: Host>(
     let request_id = request_id(&head.headers, trusted, || host.random());
     let mut trail = Trail::default();
 
-    let entered = enter::enter(gateway, peer, &head, &uri, now);
+    let host_field = enter::host_field(&head, &uri);
+    let entered = enter::enter(gateway, peer, &head, &uri, &host_field, now);
     let outcome = match &entered {
         Ok(entrance) => {
             let context = Context { gateway, host, peer, trusted, request_id: &request_id, entrance };
@@ -213,7 +214,7 @@ fn request_id(headers: &HeaderMap, trusted: bool, dice: impl FnOnce() -> u128) -
     {
         return given.clone();
     }
-    let mut text = String::with_capacity(32);
-    let _ = write!(text, "{:032x}", dice());
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+    let mut text = [b'0'; 32];
+    hex(dice(), &mut text);
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }

@@ -79,9 +79,10 @@ impl Refusal {
             HostErrorKind::Timeout => Self::GatewayTimeout,
             HostErrorKind::RequestTooLarge => Self::BodyTooLarge,
             HostErrorKind::RequestBroken => Self::BodyBroken,
-            HostErrorKind::Connect | HostErrorKind::Reset | HostErrorKind::Protocol | HostErrorKind::Unavailable => {
-                Self::BadGateway
-            }
+            HostErrorKind::Connect
+            | HostErrorKind::Reset
+            | HostErrorKind::Protocol
+            | HostErrorKind::Unavailable => Self::BadGateway,
         }
     }
 
@@ -97,22 +98,34 @@ impl Refusal {
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Path(_) => (StatusCode::BAD_REQUEST, "request.bad_path", "The path of the request is malformed."),
-            Self::EncodedSlash => {
-                (StatusCode::BAD_REQUEST, "request.encoded_slash", "The path holds an encoded slash or backslash.")
+            Self::Path(_) => {
+                (StatusCode::BAD_REQUEST, "request.bad_path", "The path of the request is malformed.")
             }
-            Self::Host => (StatusCode::BAD_REQUEST, "request.bad_host", "The request names no host, or several."),
-            Self::Framing => (StatusCode::BAD_REQUEST, "request.bad_framing", "It is unclear where the request ends."),
+            Self::EncodedSlash => (
+                StatusCode::BAD_REQUEST,
+                "request.encoded_slash",
+                "The path holds an encoded slash or backslash.",
+            ),
+            Self::Host => {
+                (StatusCode::BAD_REQUEST, "request.bad_host", "The request names no host, or several.")
+            }
+            Self::Framing => {
+                (StatusCode::BAD_REQUEST, "request.bad_framing", "It is unclear where the request ends.")
+            }
             Self::Tunnel => (StatusCode::NOT_IMPLEMENTED, "request.tunnel", "Tunnels are not opened here."),
-            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "request.target_too_long", "The URL is too long."),
+            Self::TargetTooLong => {
+                (StatusCode::URI_TOO_LONG, "request.target_too_long", "The URL is too long.")
+            }
             Self::HeadersTooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "request.headers_too_large",
                 "The header fields are too large.",
             ),
-            Self::BodyTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "request.body_too_large", "The body of the request is too large.")
-            }
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "request.body_too_large",
+                "The body of the request is too large.",
+            ),
             Self::Misdirected => {
                 (StatusCode::MISDIRECTED_REQUEST, "request.misdirected", "This host is not served here.")
             }
@@ -125,18 +138,22 @@ impl Refusal {
             Self::MissingToken => {
                 (StatusCode::UNAUTHORIZED, "jwt_validation.missing_token", "A bearer token is required.")
             }
-            Self::AmbiguousToken => {
-                (StatusCode::BAD_REQUEST, "jwt_validation.ambiguous_token", "The request carries several credentials.")
-            }
+            Self::AmbiguousToken => (
+                StatusCode::BAD_REQUEST,
+                "jwt_validation.ambiguous_token",
+                "The request carries several credentials.",
+            ),
             Self::InvalidToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "jwt_validation.keys_unavailable",
                 "Tokens can't be checked at the moment.",
             ),
-            Self::RateLimited(_) => {
-                (StatusCode::TOO_MANY_REQUESTS, "fixed_window.exceeded", "Too many requests; try again later.")
-            }
+            Self::RateLimited(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "fixed_window.exceeded",
+                "Too many requests; try again later.",
+            ),
             Self::CountersUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "fixed_window.unavailable",
@@ -152,7 +169,9 @@ impl Refusal {
             Self::GatewayTimeout => {
                 (StatusCode::GATEWAY_TIMEOUT, "upstream.timeout", "The service did not answer in time.")
             }
-            Self::BodyBroken => (StatusCode::BAD_REQUEST, "request.body_broken", "The body of the request broke off."),
+            Self::BodyBroken => {
+                (StatusCode::BAD_REQUEST, "request.body_broken", "The body of the request broke off.")
+            }
         }
     }
 

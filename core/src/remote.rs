@@ -59,8 +59,10 @@ impl Remote {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(HostError::new(HostErrorKind::Protocol, "unexpected 101"));
         }
-        let content =
-            body.read(limit).await.map_err(|error| HostError::new(HostErrorKind::Reset, error.to_string()))?;
+        let content = body
+            .read(limit)
+            .await
+            .map_err(|error| HostError::new(HostErrorKind::Reset, error.to_string()))?;
         Ok(Response::from_parts(head, content))
     }
 }

@@ -17,7 +17,9 @@ use http::{Method, request};
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
 pub(crate) use self::host::{HostPattern, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
-use crate::{config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service};
+use crate::{
+    config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service,
+};
 
 /// Where requests go that match.
 #[derive(Debug)]
@@ -74,7 +76,9 @@ impl Router {
                 if candidate.check_path && !route.pattern.matches(path) {
                     continue;
                 }
-                if !route.headers.hold_in_headers(&request.headers) || !route.query.hold_in_query(request.uri.query()) {
+                if !route.headers.hold_in_headers(&request.headers)
+                    || !route.query.hold_in_query(request.uri.query())
+                {
                     continue;
                 }
                 if let Some(methods) = &route.methods

@@ -3,5 +3,6 @@
 
 pub(crate) mod forwarded;
 pub(crate) mod hop_by_hop;
+pub(crate) mod hygiene;
 pub(crate) mod rewrite;
 pub(crate) mod trace_context;

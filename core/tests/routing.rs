@@ -24,7 +24,8 @@ fn errors(text: &str) -> String {
 }
 
 fn routes(routes: &[&str]) -> String {
-    let list: Vec<String> = routes.iter().map(|route| format!("  - {{target_service: s, {route}}}\n")).collect();
+    let list: Vec<String> =
+        routes.iter().map(|route| format!("  - {{target_service: s, {route}}}\n")).collect();
     format!("services: {{s: {{endpoints: ['http://s']}}}}\nroutes:\n{}", list.concat())
 }
 
@@ -41,7 +42,9 @@ fn check(gateway: &Gateway, request: &str, wanted: Result<&str, &[Method]>) {
             assert_eq!(described.unwrap_or(found.route.pattern.as_str()), wanted, "{method} {url}");
         }
         (Err(miss), Err(wanted)) => assert_eq!(miss.allow, wanted, "{method} {url}"),
-        (found, _) => panic!("{method} {url}: {:?}", found.map(|found| found.route.pattern.as_str().to_owned())),
+        (found, _) => {
+            panic!("{method} {url}: {:?}", found.map(|found| found.route.pattern.as_str().to_owned()))
+        }
     }
 }
 
@@ -208,7 +211,11 @@ fn the_lookup_agrees_with_the_plain_reading_of_the_rules() {
             let head = Request::get(&path).body(()).unwrap().into_parts().0;
             let found = gateway.router().find("any", &path, &head).ok();
             let found = found.map(|found| found.route.pattern.as_str().to_owned());
-            assert_eq!(found.as_deref(), wanted.map(Pattern::as_str), "round {round}: {path} among {patterns:?}");
+            assert_eq!(
+                found.as_deref(),
+                wanted.map(Pattern::as_str),
+                "round {round}: {path} among {patterns:?}"
+            );
         }
     }
 }
@@ -219,7 +226,15 @@ fn more_specific(a: &Pattern, b: &Pattern) -> Ordering {
         let inside = pattern.as_str().trim_matches('/').to_owned();
         let parts = inside.split('/').filter(|part| !part.is_empty());
         let mut ranks: Vec<u8> = parts
-            .map(|part| if part == "*" { 1 } else if part.starts_with('{') { 2 } else { 3 })
+            .map(|part| {
+                if part == "*" {
+                    1
+                } else if part.starts_with('{') {
+                    2
+                } else {
+                    3
+                }
+            })
             .collect();
         if !ranks.ends_with(&[1]) {
             ranks.push(4);

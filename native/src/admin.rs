@@ -57,14 +57,18 @@ impl Admin {
 
 async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Response {
     let Some(token) = &admin.token else { return next.run(request).await };
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     let right = given.is_some_and(|given| {
         aws_lc_rs::constant_time::verify_slices_are_equal(given, token.as_bytes()).is_ok()
     });
     if right {
         next.run(request).await
     } else {
-        (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer realm=\"tollgate admin\"")]).into_response()
+        (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer realm=\"tollgate admin\"")])
+            .into_response()
     }
 }
 

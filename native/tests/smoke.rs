@@ -140,7 +140,10 @@ fn events_of_the_demo_arrive_one_by_one() {
 #[test]
 fn validate_says_by_its_exit_code_what_it_found() {
     let good = tollgate(&["validate", "examples/agent-platform/tollgate.yaml"]).output().unwrap();
-    assert_eq!((good.status.code(), text(&good.stdout).as_str()), (Some(0), "examples/agent-platform/tollgate.yaml is valid\n"));
+    assert_eq!(
+        (good.status.code(), text(&good.stdout).as_str()),
+        (Some(0), "examples/agent-platform/tollgate.yaml is valid\n")
+    );
     let workers = tollgate(&["validate", "--target", "workers", "examples/agent-platform/tollgate.yaml"]);
     assert_eq!({ workers }.output().unwrap().status.code(), Some(0));
 
@@ -150,7 +153,9 @@ fn validate_says_by_its_exit_code_what_it_found() {
     assert_eq!(found.status.code(), Some(1));
     let json: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(json["valid"], false);
-    let named = |problem: &serde_json::Value| problem["cure"] == "did you mean `routes`?" && problem["at"]["line"] == 1;
+    let named = |problem: &serde_json::Value| {
+        problem["cure"] == "did you mean `routes`?" && problem["at"]["line"] == 1
+    };
     assert!(json["problems"].as_array().unwrap().iter().any(named), "{json:#}");
     let served = tollgate(&["run", "-c", bad.to_str().unwrap()]).output().unwrap();
     assert_eq!(served.status.code(), Some(1));

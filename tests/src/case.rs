@@ -124,7 +124,8 @@ impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let at = value.as_u64().or_else(|| span::instant(value.as_str()?));
-        at.map(Self).ok_or_else(|| D::Error::custom("expected a time such as 2030-01-01T00:00:00Z, or milliseconds"))
+        at.map(Self)
+            .ok_or_else(|| D::Error::custom("expected a time such as 2030-01-01T00:00:00Z, or milliseconds"))
     }
 }
 
@@ -167,14 +168,28 @@ impl<'de> Deserialize<'de> for Step {
             WrittenStep { request: Some(request), advance: None, upstreams: None, repeat, expect } => {
                 Ok(Self::Ask(Box::new(Ask { request, repeat: repeat.unwrap_or(1), expect })))
             }
-            WrittenStep { advance: Some(text), request: None, upstreams: None, repeat: None, expect: None } => {
+            WrittenStep {
+                advance: Some(text),
+                request: None,
+                upstreams: None,
+                repeat: None,
+                expect: None,
+            } => {
                 let milliseconds = span::length(&text);
-                milliseconds.map(Self::Advance).ok_or_else(|| D::Error::custom(format!("`{text}` is no length of time")))
+                milliseconds
+                    .map(Self::Advance)
+                    .ok_or_else(|| D::Error::custom(format!("`{text}` is no length of time")))
             }
-            WrittenStep { upstreams: Some(scripts), request: None, advance: None, repeat: None, expect: None } => {
-                Ok(Self::Change(scripts))
-            }
-            _ => Err(D::Error::custom("a step is one of `request`, with `repeat` and `expect`, `advance`, `upstreams`")),
+            WrittenStep {
+                upstreams: Some(scripts),
+                request: None,
+                advance: None,
+                repeat: None,
+                expect: None,
+            } => Ok(Self::Change(scripts)),
+            _ => Err(D::Error::custom(
+                "a step is one of `request`, with `repeat` and `expect`, `advance`, `upstreams`",
+            )),
         }
     }
 }

@@ -69,7 +69,10 @@ pub fn compare(first: &Observed, second: &Observed) -> Vec<String> {
     faults.fields("header", &first.headers, &second.headers);
     faults.bytes("body", &first.body, &second.body);
     faults.equal("body breaks off", &first.broken, &second.broken);
-    let names = first.upstream.keys().chain(second.upstream.keys().filter(|name| !first.upstream.contains_key(*name)));
+    let names = first
+        .upstream
+        .keys()
+        .chain(second.upstream.keys().filter(|name| !first.upstream.contains_key(*name)));
     for name in names {
         let of = |observed: &Observed| observed.upstream.get(name).cloned().unwrap_or_default();
         let (first, second) = (of(first), of(second));
@@ -106,7 +109,8 @@ impl Faults {
 
     fn bytes(&mut self, what: &str, wanted: &Bytes, found: &Bytes) {
         if wanted != found {
-            let at = wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(wanted.len().min(found.len()));
+            let at =
+                wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(wanted.len().min(found.len()));
             let sizes = format!("{} | {} bytes, different from byte {at} on", wanted.len(), found.len());
             self.note(format!("{what}: {sizes}: {} | {}", show(wanted), show(found)));
         }
@@ -115,7 +119,8 @@ impl Faults {
     fn fields(&mut self, what: &str, first: &Fields, second: &Fields) {
         let every: BTreeMap<&String, ()> = first.keys().chain(second.keys()).map(|name| (name, ())).collect();
         for name in every.into_keys() {
-            let of = |fields: &Fields| fields.get(name).map_or("absent".to_owned(), |lines| format!("{lines:?}"));
+            let of =
+                |fields: &Fields| fields.get(name).map_or("absent".to_owned(), |lines| format!("{lines:?}"));
             if of(first) != of(second) {
                 self.note(format!("{what} `{name}`: {} | {}", of(first), of(second)));
             }
@@ -162,7 +167,8 @@ impl Faults {
 
     /// A refusal says the same in the content, in the head and in the record (RFC 9457).
     fn refusal(&mut self, code: &str, observed: &Observed) {
-        let id = observed.headers.get("x-request-id").and_then(|lines| lines.first()).cloned().unwrap_or_default();
+        let id =
+            observed.headers.get("x-request-id").and_then(|lines| lines.first()).cloned().unwrap_or_default();
         // To `HEAD` and where the content is not ours to see, the record has to do.
         if !observed.body.is_empty() {
             let wanted = serde_json::json!({
@@ -174,13 +180,19 @@ impl Faults {
         }
         let json = FieldWish::Lines(vec!["application/problem+json".to_owned()]);
         self.field("header `content-type`", "content-type", &json, &observed.headers);
-        let recorded = observed.event.as_ref().and_then(|event| event.get("refusal")).map_or("", String::as_str);
+        let recorded =
+            observed.event.as_ref().and_then(|event| event.get("refusal")).map_or("", String::as_str);
         self.equal("recorded refusal", &code, &recorded);
     }
 
     fn requests(&mut self, name: &str, wishes: &[SeenWish], asked: &[Shown]) {
         if wishes.len() != asked.len() {
-            self.note(format!("upstream `{name}` was asked {} times, not {}: {}", asked.len(), wishes.len(), lines(asked)));
+            self.note(format!(
+                "upstream `{name}` was asked {} times, not {}: {}",
+                asked.len(),
+                wishes.len(),
+                lines(asked)
+            ));
             return;
         }
         for (number, (wish, shown)) in wishes.iter().zip(asked).enumerate() {
@@ -216,7 +228,9 @@ fn holds(wanted: &Value, found: &Value, path: &str) -> Result<(), String> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => wanted.iter().try_for_each(|(name, wanted)| {
             let path = format!("{path}/{name}");
-            found.get(name).map_or_else(|| Err(format!("`{path}` is missing")), |found| holds(wanted, found, &path))
+            found
+                .get(name)
+                .map_or_else(|| Err(format!("`{path}` is missing")), |found| holds(wanted, found, &path))
         }),
         (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
             let mut pairs = wanted.iter().zip(found).enumerate();

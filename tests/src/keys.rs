@@ -81,7 +81,8 @@ impl Key {
         }
         .expect("a public key can be written");
         let text = Base64::encode_string(der.as_ref());
-        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(64).filter_map(|line| str::from_utf8(line).ok()).collect();
         let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pem.as_bytes()), message).as_ref().to_vec()
     }
@@ -90,7 +91,9 @@ impl Key {
     pub fn public(self) -> Value {
         let encode = Base64UrlUnpadded::encode_string;
         let numbers = match self.pair() {
-            Pair::Ed25519(pair) => json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())}),
+            Pair::Ed25519(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())})
+            }
             Pair::Ec(pair) => {
                 // 04, x, y (SEC 1 §2.3.3).
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);

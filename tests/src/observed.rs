@@ -92,13 +92,17 @@ impl Observed {
         if let Some(id) = id.filter(|id| is_made_up(id) && sent.field("x-request-id") != Some(id)) {
             made_up.push((id, NEW_ID));
         }
-        for (_, value) in raw.seen.iter().flat_map(|(_, seen)| &seen.headers).filter(|(name, _)| name == "traceparent") {
+        for (_, value) in
+            raw.seen.iter().flat_map(|(_, seen)| &seen.headers).filter(|(name, _)| name == "traceparent")
+        {
             if is_new_trace(value) && sent.field("traceparent") != Some(value) {
                 made_up.push((value.clone(), NEW_TRACE));
             }
         }
         let plain = |text: &str| {
-            made_up.iter().fold(text.to_owned(), |text, (id, placeholder)| text.replace(id.as_str(), placeholder))
+            made_up
+                .iter()
+                .fold(text.to_owned(), |text, (id, placeholder)| text.replace(id.as_str(), placeholder))
         };
         let plain_body = |body: &Bytes| match str::from_utf8(body) {
             Ok(text) if made_up.iter().any(|(id, _)| text.contains(id.as_str())) => Bytes::from(plain(text)),
@@ -129,8 +133,12 @@ impl Observed {
             if headers.get("content-length").is_some_and(|lines| *lines == ["0"]) {
                 headers.remove("content-length");
             }
-            let shown =
-                Shown { method: seen.method.clone(), path: seen.path.clone(), headers, body: plain_body(&seen.body) };
+            let shown = Shown {
+                method: seen.method.clone(),
+                path: seen.path.clone(),
+                headers,
+                body: plain_body(&seen.body),
+            };
             upstream.entry(name.clone()).or_default().push(shown);
         }
         Self {

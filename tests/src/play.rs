@@ -103,7 +103,11 @@ impl Play {
                     let sent = Arc::new(sent(&ask.request, now).map_err(|why| format!("{place}: {why}"))?);
                     let expect = ask.expect.clone().map(Arc::new);
                     for round in 1..=ask.repeat {
-                        let of = if ask.repeat > 1 { format!(", {round} of {}", ask.repeat) } else { String::new() };
+                        let of = if ask.repeat > 1 {
+                            format!(", {round} of {}", ask.repeat)
+                        } else {
+                            String::new()
+                        };
                         let place = format!("{place}{of}");
                         acts.push(Act::Send(Sending { sent: sent.clone(), expect: expect.clone(), place }));
                     }
@@ -133,7 +137,9 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
     match &request.bearer {
         None => {}
         Some(Bearer::Raw(token)) => add("authorization", format!("Bearer {token}")),
-        Some(Bearer::Signed(signed)) => add("authorization", format!("Bearer {}", token::token(signed, now)?)),
+        Some(Bearer::Signed(signed)) => {
+            add("authorization", format!("Bearer {}", token::token(signed, now)?))
+        }
     }
     let pieces = request.content.as_ref().map(pieces);
     if let Some(Content::Json(_)) = &request.content

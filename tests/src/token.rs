@@ -15,13 +15,16 @@ pub fn token(signed: &Signed, now: u64) -> Result<String, String> {
     let mut claims = over(json!({"exp": "+1h"}), &signed.claims);
     for name in TIMES {
         if let Some(Value::String(text)) = claims.get(name) {
-            let offset = span::offset(text).ok_or_else(|| format!("`{text}` is no time relative to the clock"))?;
+            let offset =
+                span::offset(text).ok_or_else(|| format!("`{text}` is no time relative to the clock"))?;
             let at = now.saturating_add_signed(offset) / 1000;
             claims.insert(name.to_owned(), at.into());
         }
     }
     let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let encode = |part: Map<String, Value>| Base64UrlUnpadded::encode_string(Value::Object(part).to_string().as_bytes());
+    let encode = |part: Map<String, Value>| {
+        Base64UrlUnpadded::encode_string(Value::Object(part).to_string().as_bytes())
+    };
     let message = format!("{}.{}", encode(header), encode(claims));
     // A key can't but sign in its own way, whatever the header says; the two lies that need no key are told here.
     let signature = match algorithm.as_str() {

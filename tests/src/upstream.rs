@@ -282,7 +282,8 @@ mod tests {
     fn turns_are_taken_among_answers_with_the_same_condition() {
         let upstreams = upstreams("[{status: 201}, {when: {path: /x}, status: 301}, {status: 202}]");
         assert_eq!(status(&upstreams, "GET", "/x"), 201);
-        let upstreams = super::tests::upstreams("[{when: {path: /x}, status: 301}, {status: 201}, {status: 202}]");
+        let upstreams =
+            super::tests::upstreams("[{when: {path: /x}, status: 301}, {status: 201}, {status: 202}]");
         let statuses: Vec<_> = ["/", "/x?q", "/x", "/"].map(|path| status(&upstreams, "GET", path)).into();
         assert_eq!(statuses, [201, 301, 301, 202]);
     }

@@ -27,14 +27,15 @@ pub(crate) fn render(schema: &Value) -> String {
             section(&mut out, name, definition, definitions);
         }
     }
-    let alternatives = definitions.get("Policy").and_then(|policy| policy.get("oneOf")).and_then(Value::as_array);
+    let alternatives =
+        definitions.get("Policy").and_then(|policy| policy.get("oneOf")).and_then(Value::as_array);
     for alternative in alternatives.into_iter().flatten() {
         let title = alternative.get("title").and_then(Value::as_str).unwrap_or_default();
         section(&mut out, &format!("Policy: {title}"), alternative, definitions);
     }
-    let rest = definitions.iter().filter(|(name, _)| {
-        !["Route", "Override", "Service", "Policy", "Head"].contains(&name.as_str())
-    });
+    let rest = definitions
+        .iter()
+        .filter(|(name, _)| !["Route", "Override", "Service", "Policy", "Head"].contains(&name.as_str()));
     for (name, definition) in rest {
         section(&mut out, name, definition, definitions);
     }
@@ -57,8 +58,13 @@ fn section(out: &mut String, title: &str, schema: &Value, definitions: &Map<Stri
         }
         return;
     }
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     out.push_str("| key | what | type | default |\n|---|---|---|---|\n");
     for (key, property) in properties.into_iter().flatten() {
         let text = property.get("description").and_then(Value::as_str).unwrap_or_default();
@@ -95,9 +101,15 @@ fn kind(property: &Value, definitions: &Map<String, Value>) -> String {
     if let Some(target) = property.get("$ref").and_then(Value::as_str) {
         let name = target.rsplit('/').next().unwrap_or_default();
         // Unions of plain forms have no section of their own.
-        let described = definitions.get(name).is_some_and(|own| own.get("properties").is_some() || !enumerated(own).is_empty());
+        let described = definitions
+            .get(name)
+            .is_some_and(|own| own.get("properties").is_some() || !enumerated(own).is_empty());
         let linked = described || name == "Policy";
-        return if linked { format!("[{name}](#{})", anchor(name)) } else { union(definitions.get(name), definitions) };
+        return if linked {
+            format!("[{name}](#{})", anchor(name))
+        } else {
+            union(definitions.get(name), definitions)
+        };
     }
     if let Some(value) = property.get("const") {
         return format!("`{value}`");
@@ -107,15 +119,21 @@ fn kind(property: &Value, definitions: &Map<String, Value>) -> String {
     }
     match property.get("type") {
         Some(Value::Array(kinds)) => {
-            let named: Vec<&str> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            let named: Vec<&str> =
+                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
             named.join(" or ")
         }
         Some(Value::String(kind)) if kind == "array" => {
-            format!("list of {}", property.get("items").map_or_else(String::new, |items| self::kind(items, definitions)))
+            format!(
+                "list of {}",
+                property.get("items").map_or_else(String::new, |items| self::kind(items, definitions))
+            )
         }
         Some(Value::String(kind)) if kind == "object" => {
             let values = property.get("additionalProperties").map(|values| self::kind(values, definitions));
-            values.filter(|text| !text.is_empty()).map_or_else(|| "mapping".to_owned(), |text| format!("mapping to {text}"))
+            values
+                .filter(|text| !text.is_empty())
+                .map_or_else(|| "mapping".to_owned(), |text| format!("mapping to {text}"))
         }
         Some(Value::String(kind)) => kind.clone(),
         _ => String::new(),
@@ -136,7 +154,11 @@ fn union(schema: Option<&Value>, definitions: &Map<String, Value>) -> String {
 }
 
 fn anchor(title: &str) -> String {
-    if title == "Policy" { "policy-jwt_validation".to_owned() } else { title.to_lowercase().replace(' ', "-") }
+    if title == "Policy" {
+        "policy-jwt_validation".to_owned()
+    } else {
+        title.to_lowercase().replace(' ', "-")
+    }
 }
 
 fn one_line(text: &str) -> String {

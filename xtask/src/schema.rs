@@ -21,7 +21,8 @@ pub(crate) fn check() -> Outcome {
         match fs::read_to_string(root().join(file)) {
             Ok(kept) if kept == content => {}
             Ok(_) => {
-                let message = format!("{file} is not what the code says; `cargo xtask schema` writes it anew");
+                let message =
+                    format!("{file} is not what the code says; `cargo xtask schema` writes it anew");
                 return Err(Stop::Failed(message));
             }
             Err(error) => {
@@ -35,7 +36,8 @@ pub(crate) fn check() -> Outcome {
 /// The files as the code says them.
 fn current() -> Outcome<[(&'static str, String); 2]> {
     let schema = output(&mut cargo("run -q -p tollgate -- schema"))?;
-    let parsed = serde_json::from_str(&schema).map_err(|error| Stop::Failed(format!("the schema: {error}")))?;
+    let parsed =
+        serde_json::from_str(&schema).map_err(|error| Stop::Failed(format!("the schema: {error}")))?;
     let page = reference::render(&parsed);
     Ok([("docs/tollgate.schema.json", schema), ("docs/configuration.md", page)])
 }

@@ -121,7 +121,8 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
                 .cure("add one: `routes: [{path: \"/*\", target_service: my-service}]`"),
         );
     }
-    for (listener, node) in top.listeners.iter().zip(whole.root.get("listeners").map_or(&[][..], Node::items)) {
+    for (listener, node) in top.listeners.iter().zip(whole.root.get("listeners").map_or(&[][..], Node::items))
+    {
         check_address(&listener.address, node, bench);
     }
     if let (Some(admin), Some(node)) = (&top.admin, whole.root.get("admin")) {
@@ -138,10 +139,16 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
     if bench.host == Host::Native && top.store.r#type == super::document::StoreType::Redis {
         let span = whole.root.get("store").map_or(whole.root.span, |store| store.span_of("type"));
         bench.note(
-            Problem::error(span, "the store type `Redis` is not carried out by this version").cure("use `Memory`"),
+            Problem::error(span, "the store type `Redis` is not carried out by this version")
+                .cure("use `Memory`"),
         );
     }
-    for (key, value) in [("header_timeout_ms", top.limits.header_timeout_ms), ("max_header_bytes", top.limits.max_header_bytes), ("max_target_bytes", top.limits.max_target_bytes), ("max_connections", top.limits.max_connections)] {
+    for (key, value) in [
+        ("header_timeout_ms", top.limits.header_timeout_ms),
+        ("max_header_bytes", top.limits.max_header_bytes),
+        ("max_target_bytes", top.limits.max_target_bytes),
+        ("max_connections", top.limits.max_connections),
+    ] {
         if value == 0 {
             let span = whole.root.get("limits").map_or(whole.root.span, |limits| limits.span_of(key));
             bench.note(Problem::error(span, format!("`{key}` must be at least 1")));
@@ -186,14 +193,19 @@ fn networks(whole: &Whole<'_>, bench: &Bench<'_>) -> Vec<ipnet::IpNet> {
     networks
 }
 
-fn compile_route(written: &Routed<'_, WrittenRoute>, services: &mut Services, bench: &Bench<'_>) -> Option<Route> {
+fn compile_route(
+    written: &Routed<'_, WrittenRoute>,
+    services: &mut Services,
+    bench: &Bench<'_>,
+) -> Option<Route> {
     let Item { value, node } = &written.item;
     let target_node = node.get("target_service").unwrap_or(node);
     let service = services.named(target_node, &value.target_service, bench.host, bench.findings);
     let methods = methods(node, &value.methods, bench);
     let hosts = hosts(node, &value.hosts, bench);
     let headers = fields(node, "headers", &value.headers, bench);
-    let query = Fields(value.query.iter().map(|(name, wanted)| (name.clone(), Wanted::new(wanted))).collect());
+    let query =
+        Fields(value.query.iter().map(|(name, wanted)| (name.clone(), Wanted::new(wanted))).collect());
     check_timeout(node, value.timeout_ms, bench);
     let pattern = bench.pattern(node.get("path").unwrap_or(node), &value.path)?;
     let target = target(written, &pattern, bench);
@@ -282,7 +294,12 @@ fn target(written: &Routed<'_, WrittenRoute>, pattern: &Pattern, bench: &Bench<'
             None
         }
         (None, Some(template)) => Target::rewritten(template, pattern)
-            .map_err(|why| bench.note(Problem::error(node.span_of("rewrite"), format!("`{template}` can't be used: {why}"))))
+            .map_err(|why| {
+                bench.note(Problem::error(
+                    node.span_of("rewrite"),
+                    format!("`{template}` can't be used: {why}"),
+                ))
+            })
             .ok(),
         (Some(prefix), None) => {
             let trimmed = prefix.trim_end_matches('/');
@@ -306,7 +323,9 @@ fn is_front_of(prefix: &str, pattern: &Pattern) -> bool {
     let inside = prefix.strip_prefix('/');
     prefix.is_empty()
         || inside.is_some_and(|inside| {
-            inside.split('/').all(|part| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == part))
+            inside
+                .split('/')
+                .all(|part| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == part))
         })
 }
 
@@ -351,13 +370,17 @@ fn link(
                 bench.note(match ambiguity {
                     Ambiguity::Routes(first, second) => {
                         let (first, second) = (place(first.min(second)), place(first.max(second)));
-                        Problem::error(second, "two routes can match the same request, and neither is more specific")
-                            .related(first, "the other one is here")
-                            .cure("make one more specific: by `methods`, `hosts`, `headers` or `query`")
+                        Problem::error(
+                            second,
+                            "two routes can match the same request, and neither is more specific",
+                        )
+                        .related(first, "the other one is here")
+                        .cure("make one more specific: by `methods`, `hosts`, `headers` or `query`")
                     }
-                    Ambiguity::Refused(pattern) => {
-                        Problem::error(whole.root.span_of("routes"), format!("`{pattern}` can't be looked up"))
-                    }
+                    Ambiguity::Refused(pattern) => Problem::error(
+                        whole.root.span_of("routes"),
+                        format!("`{pattern}` can't be looked up"),
+                    ),
                     Ambiguity::Overrides(index) => {
                         let node = whole.overrides.get(original(&override_at, index)).map(|on| on.item.node);
                         let span = node.map_or(whole.root.span, |node| node.span_of("path"));

@@ -7,7 +7,10 @@ use std::{cell::RefCell, fmt};
 
 use serde::{
     Deserializer,
-    de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor, value::StrDeserializer},
+    de::{
+        self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::StrDeserializer,
+    },
 };
 
 use super::{
@@ -38,11 +41,7 @@ impl Findings {
 
 /// Decodes a node. `None` when too much is missing; the findings say what.
 /// `elsewhere` are keys of this mapping which others read.
-pub(crate) fn decode<T: DeserializeOwned>(
-    node: &Node,
-    elsewhere: &[&str],
-    findings: &Findings,
-) -> Option<T> {
+pub(crate) fn decode<T: DeserializeOwned>(node: &Node, elsewhere: &[&str], findings: &Findings) -> Option<T> {
     T::deserialize(Decoder { node, elsewhere, findings }).ok()
 }
 
@@ -132,8 +131,11 @@ impl<'n> Decoder<'n> {
     fn unknown(&self, structure: &str, key: &Key, fields: &[&str]) {
         if let Some(when) = planned::key(structure, &key.name) {
             self.note(
-                Problem::error(key.span, format!("the key `{}` is not carried out by this version", key.name))
-                    .cure(when),
+                Problem::error(
+                    key.span,
+                    format!("the key `{}` is not carried out by this version", key.name),
+                )
+                .cure(when),
             );
             return;
         }
@@ -268,7 +270,9 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
         for entry in entries {
             let key = &entry.0;
             if !fields.contains(&key.name.as_str()) {
-                if !self.elsewhere.contains(&key.name.as_str()) && !BY_HAND.contains(&(name, key.name.as_str())) {
+                if !self.elsewhere.contains(&key.name.as_str())
+                    && !BY_HAND.contains(&(name, key.name.as_str()))
+                {
                     self.unknown(name, key, fields);
                 }
             } else if known.iter().all(|(seen, _)| seen.name != key.name) {

@@ -61,9 +61,12 @@ impl<'n> Whole<'n> {
                 .collect(),
             _ => Vec::new(),
         };
-        for (key, wanted) in
-            [("services", "a mapping"), ("routes", "a list"), ("policies", "a list"), ("route_overrides", "a list")]
-        {
+        for (key, wanted) in [
+            ("services", "a mapping"),
+            ("routes", "a list"),
+            ("policies", "a list"),
+            ("route_overrides", "a list"),
+        ] {
             if let Some(node) = root.get(key)
                 && !matches!(&node.value, Value::Null)
                 && matches!(&node.value, Value::Map(_)) != (wanted == "a mapping")
@@ -401,7 +404,10 @@ impl<'de> Deserialize<'de> for Endpoint {
             fn visit_str<E: de::Error>(self, url: &str) -> Result<Endpoint, E> {
                 Ok(Endpoint::Short(url.to_owned()))
             }
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Endpoint, D::Error> {
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Endpoint, D::Error> {
                 LongEndpoint::deserialize(deserializer).map(Endpoint::Long)
             }
         }

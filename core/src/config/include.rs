@@ -68,7 +68,8 @@ fn follow(
                         .cure("include each file once, and no file that includes this one"),
                 );
             } else if sources.len() >= MAX_FILES {
-                problems.push(Problem::error(include.span, format!("more than {MAX_FILES} files are included")));
+                problems
+                    .push(Problem::error(include.span, format!("more than {MAX_FILES} files are included")));
                 return;
             } else {
                 match files.read(&file) {
@@ -114,7 +115,8 @@ fn join(first: Span, existing: &mut Node, key: Key, value: Node, problems: &mut 
         (Value::Map(entries), Value::Map(more)) if key.name == "services" => {
             for (name, service) in more {
                 if let Some((own, _)) = entries.iter().find(|(own, _)| own.name == name.name) {
-                    let problem = Problem::error(name.span, format!("the service `{}` is given twice", name.name));
+                    let problem =
+                        Problem::error(name.span, format!("the service `{}` is given twice", name.name));
                     problems.push(problem.related(own.span, "first given here"));
                 } else {
                     entries.push((name, service));

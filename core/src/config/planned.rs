@@ -4,12 +4,20 @@
 /// What to do instead of a key of `structure` that is not carried out yet; `None` for unknown keys.
 pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
     const KEYS: &[(&str, &[&str], &str)] = &[
-        ("Listener", &["tls", "protocol", "proxy_protocol"], "terminate TLS in front of Tollgate until it does"),
+        (
+            "Listener",
+            &["tls", "protocol", "proxy_protocol"],
+            "terminate TLS in front of Tollgate until it does",
+        ),
         ("Telemetry", &["otlp_endpoint"], "the access log and the metrics of the admin listener are there"),
         ("Limits", &["failed_auth_per_minute"], "limit the route by `per: ip` meanwhile"),
         ("Route", &["when"], "match by `hosts`, `methods`, `headers` or `query`"),
         ("Route", &["targets"], "name one `target_service`; it may have several endpoints"),
-        ("Route", &["aggregate", "respond", "redirect", "mirror", "files"], "route to a service with `target_service`"),
+        (
+            "Route",
+            &["aggregate", "respond", "redirect", "mirror", "files"],
+            "route to a service with `target_service`",
+        ),
         ("Override", &["when"], "match by `path` and `methods`"),
         (
             "Service",
@@ -24,7 +32,11 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
         ("JWT_Validation", &["secret"], "use an asymmetric key, by `jwks_uri` or `jwks`"),
         ("JWT_Validation", &["issuers", "mode"], "name one `issuer`"),
         ("RBAC", &["roles"], "ask an engine with `policy_engine_endpoint`"),
-        ("FixedWindow", &["burst", "cost", "scope", "tiers", "exempt"], "each request costs one; leave the key out"),
+        (
+            "FixedWindow",
+            &["burst", "cost", "scope", "tiers", "exempt"],
+            "each request costs one; leave the key out",
+        ),
         (
             "TTL",
             &["stale_while_revalidate_seconds", "stale_if_error_seconds", "methods", "statuses", "tags"],

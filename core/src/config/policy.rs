@@ -307,7 +307,8 @@ impl Default for Compression {
 pub(crate) fn policies<'n>(list: Option<&'n Node>, findings: &Findings) -> Vec<Item<'n, Policy>> {
     let Some(list) = list else { return Vec::new() };
     if !matches!(list.value, Value::List(_) | Value::Null) {
-        findings.push(Problem::error(list.span, format!("expected a list of policies, found {}", list.kind())));
+        findings
+            .push(Problem::error(list.span, format!("expected a list of policies, found {}", list.kind())));
     }
     list.items().iter().filter_map(|node| Some(Item { value: policy(node, findings)?, node })).collect()
 }
@@ -318,7 +319,8 @@ fn policy(node: &Node, findings: &Findings) -> Option<Policy> {
         return None;
     };
     // The head knows all keys of the mapping: which are unknown, its kind finds out.
-    let every: Vec<&str> = entries.iter().map(|(key, _)| key.name.as_str()).filter(|name| *name != "when").collect();
+    let every: Vec<&str> =
+        entries.iter().map(|(key, _)| key.name.as_str()).filter(|name| *name != "when").collect();
     let local = Findings::default();
     let head: Option<Head> = decode(node, &every, &local);
     let kind = match node.get("type") {
@@ -349,8 +351,11 @@ fn policy(node: &Node, findings: &Findings) -> Option<Policy> {
 
 fn unknown_type(node: &Node, name: &str) -> Problem {
     if planned::POLICY_TYPES.contains(&name) {
-        return Problem::error(node.span, format!("the policy type `{name}` is not carried out by this version"))
-            .cure(format!("this version has: {}", Kind::TYPES.join(", ")));
+        return Problem::error(
+            node.span,
+            format!("the policy type `{name}` is not carried out by this version"),
+        )
+        .cure(format!("this version has: {}", Kind::TYPES.join(", ")));
     }
     let problem = Problem::error(node.span, format!("unknown policy type `{name}`"));
     match nearest(name, Kind::TYPES.iter().chain(planned::POLICY_TYPES).copied()) {

@@ -133,7 +133,8 @@ impl Report {
         let room = line.chars().count().saturating_sub(column - 1).max(1);
         let carets = "^".repeat((span.length.max(1) as usize).min(room));
         // Tabs are kept in the margin, so that the carets stand below what they mean.
-        let margin: String = line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let margin: String =
+            line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         let _ = writeln!(out, "{gutter}--> {}:{}:{}", file.name, span.line, column);
         let _ = writeln!(out, "{gutter} |");
         let _ = writeln!(out, "{number} | {line}");
@@ -182,7 +183,9 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn distance_counts_edits() {
-        for (a, b, wanted) in [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("ab", "", 2)] {
+        for (a, b, wanted) in
+            [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("ab", "", 2)]
+        {
             assert_eq!(distance(a, b), wanted, "{a} {b}");
         }
     }
@@ -199,7 +202,10 @@ mod tests {
     fn a_snippet_underlines_the_place() {
         let file = SourceFile { name: "t.yaml".into(), text: "a: 1\nrouts: 2\n".into() };
         let span = Span { file: 0, line: 2, column: 1, length: 5 };
-        let report = Report { files: vec![file], problems: vec![Problem::error(span, "unknown key `routs`").cure("did you mean `routes`?")] };
+        let report = Report {
+            files: vec![file],
+            problems: vec![Problem::error(span, "unknown key `routs`").cure("did you mean `routes`?")],
+        };
         let expected = "error: unknown key `routs`\n --> t.yaml:2:1\n  |\n2 | routs: 2\n  | ^^^^^ \n   = help: did you mean `routes`?\n\n";
         assert_eq!(report.render(), expected);
     }

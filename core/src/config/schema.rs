@@ -18,10 +18,15 @@ pub fn schema() -> Value {
     let service = object::<Service>(&mut generator);
     let policy = policy(&mut generator);
 
-    let policies = |what: &str| json!({"type": "array", "description": what, "items": {"$ref": "#/$defs/Policy"}});
+    let policies =
+        |what: &str| json!({"type": "array", "description": what, "items": {"$ref": "#/$defs/Policy"}});
     put(&mut route, "policies", policies("Policies of this route."));
     put(&mut on, "policies", policies("Policies that replace or add to the others on these paths."));
-    put(&mut document, "policies", policies("Policies for all requests, in the order of their kind's stage, not of the file."));
+    put(
+        &mut document,
+        "policies",
+        policies("Policies for all requests, in the order of their kind's stage, not of the file."),
+    );
     put(
         &mut document,
         "routes",
@@ -141,7 +146,8 @@ mod tests {
         fn visit(path: &str, value: &Value, missing: &mut Vec<String>) {
             if let Some(properties) = value.get("properties").and_then(Value::as_object) {
                 for (name, property) in properties {
-                    let documented = ["description", "$ref", "const"].iter().any(|key| property.get(key).is_some());
+                    let documented =
+                        ["description", "$ref", "const"].iter().any(|key| property.get(key).is_some());
                     if !documented && !path.ends_with("disabled") {
                         missing.push(format!("{path}/{name}"));
                     }

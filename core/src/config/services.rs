@@ -64,7 +64,13 @@ impl Services {
     }
 
     /// The service of that name. One that is not declared is found by DNS, or by binding on Workers.
-    pub(super) fn named(&mut self, node: &Node, name: &str, host: Host, findings: &Findings) -> Option<Arc<Service>> {
+    pub(super) fn named(
+        &mut self,
+        node: &Node,
+        name: &str,
+        host: Host,
+        findings: &Findings,
+    ) -> Option<Arc<Service>> {
         if let Some(service) = self.declared.get(name).or_else(|| self.implied.get(name)) {
             return Some(service.clone());
         }
@@ -76,7 +82,9 @@ impl Services {
         let near = super::problem::nearest(name, self.declared.keys().map(String::as_str));
         let how = match host {
             Host::Native => format!("it will be reached at `{url}`"),
-            Host::Workers => format!("it will be reached by the service binding or variable `SERVICE_{}`", upper(name)),
+            Host::Workers => {
+                format!("it will be reached by the service binding or variable `SERVICE_{}`", upper(name))
+            }
         };
         let note = Problem::note(node.span, format!("the service `{name}` is not declared: {how}"));
         findings.push(match near {
@@ -99,7 +107,8 @@ impl Services {
             Some(service) => service.clone(),
             None => {
                 let key = format!("{}://{}", uri.scheme_str().unwrap_or_default(), origin.authority);
-                let fresh = || Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default()));
+                let fresh =
+                    || Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default()));
                 self.implied.entry(key).or_insert_with(fresh).clone()
             }
         };
@@ -139,7 +148,9 @@ fn trust(
         }
         match files.read(&folder(span, name)) {
             Ok(pem) if pem.contains("BEGIN CERTIFICATE") => trust.authorities = Some(pem.into()),
-            Ok(_) => findings.push(Problem::error(span, format!("`{name}` holds no certificate in PEM form"))),
+            Ok(_) => {
+                findings.push(Problem::error(span, format!("`{name}` holds no certificate in PEM form")))
+            }
             Err(error) => findings.push(Problem::error(span, format!("can't read `{name}`: {error}"))),
         }
     }
@@ -162,10 +173,8 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, String> {
     if host.is_empty() || crate::route::normalised_host(authority.as_str()).is_none() {
         return Err(format!("`{authority}` is no host"));
     }
-    let tls = encrypted.then(|| Tls {
-        authorities: trust.authorities.clone(),
-        server_name: trust.server_name.clone(),
-    });
+    let tls = encrypted
+        .then(|| Tls { authorities: trust.authorities.clone(), server_name: trust.server_name.clone() });
     let pool = match &tls {
         None => format!("http://{authority}"),
         Some(tls) => {

@@ -29,7 +29,10 @@ pub(crate) fn parse(file: usize, text: &str) -> Result<Node, Problem> {
             let message = error.without_snippet().to_string();
             // The library repeats the place in its own words; ours stands in front already.
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            Err(Problem::error(span, format!("this is not YAML: {}", message.lines().next().unwrap_or_default())))
+            Err(Problem::error(
+                span,
+                format!("this is not YAML: {}", message.lines().next().unwrap_or_default()),
+            ))
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     },
     refusal::Refusal,
     route::Route,
-    transform::{forwarded, hop_by_hop, trace_context},
+    transform::{forwarded, hop_by_hop, hygiene, trace_context},
     upstream::Endpoint,
 };
 
@@ -24,6 +24,9 @@ const TELLTALES: [HeaderName; 4] = [
     HeaderName::from_static("x-aspnet-version"),
     HeaderName::from_static("x-aspnetmvc-version"),
 ];
+
+/// How many fields are written to a request, as a rule.
+const WRITTEN: usize = 12;
 
 /// What goes out besides the head and the body that came in.
 pub(super) struct Outgoing<'r> {
@@ -77,24 +80,27 @@ fn prepare<H: Host>(
         .target
         .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
         .map_err(|_| Refusal::BadGateway)?;
-    let hides = |policy: &&JwtValidation| route.hide_credentials || matches!(policy.source, TokenSource::Query(_));
+    let hides =
+        |policy: &&JwtValidation| route.hide_credentials || matches!(policy.source, TokenSource::Query(_));
     if let Some(policy) = outgoing.credential.filter(hides) {
-        target = without_credential(&policy.source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
+        target =
+            without_credential(&policy.source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
     }
     head.uri = target.into();
     head.version = http::Version::HTTP_11;
 
     let headers = &mut head.headers;
-    hop_by_hop::remove(headers);
-    // The host answers an expectation itself when the body is first asked for.
-    headers.remove(header::EXPECT);
-    remove_identity(headers, &gateway.identity_headers, entrance.has_underscores);
+    if entrance.needs_hygiene {
+        hygiene::remove(headers, &gateway.identity_headers, trusted);
+    }
+    // Once, instead of twice on the way: what is written below and by policies.
+    headers.reserve(WRITTEN);
     if let Some(protocol) = upgrade {
         hop_by_hop::set_upgrade(headers, protocol.clone());
     }
     let named = if route.preserve_host { entrance.host_field.clone() } else { endpoint.host.clone() };
     headers.insert(header::HOST, named);
-    forwarded::write(headers, peer, trusted, &entrance.host_field);
+    forwarded::write(headers, peer, trusted, entrance.host_field);
     headers.insert(X_REQUEST_ID, request_id.clone());
     trace_context::ensure(headers, || host.random());
     for (name, value) in outgoing.granted.iter().flat_map(|decision| &decision.headers) {
@@ -104,24 +110,6 @@ fn prepare<H: Host>(
         headers.insert(name.clone(), value.clone());
     }
     Ok(())
-}
-
-/// Nobody but us says who a request comes from. Names with underscores too: CGI and its heirs turn both `-`
-/// and `_` into the same variable.
-fn remove_identity(headers: &mut HeaderMap, names: &[HeaderName], has_underscores: bool) {
-    for name in names {
-        headers.remove(name);
-    }
-    if has_underscores {
-        let alike: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| names.iter().any(|own| own.as_str() == name.as_str().replace('_', "-")))
-            .cloned()
-            .collect();
-        for name in alike {
-            headers.remove(name);
-        }
-    }
 }
 
 /// Takes the credentials that were checked out of the request.
@@ -155,7 +143,8 @@ fn without_credential(
                 let decoded = crate::route::parameters(pair).next();
                 decoded.is_some_and(|(key, _)| key == name.as_str())
             };
-            let query: Vec<&str> = target.query().unwrap_or_default().split('&').filter(|p| !is_token(p)).collect();
+            let query: Vec<&str> =
+                target.query().unwrap_or_default().split('&').filter(|p| !is_token(p)).collect();
             let query = query.join("&");
             let path = target.path();
             return if query.is_empty() { path.parse() } else { format!("{path}?{query}").parse() };

@@ -11,6 +11,7 @@ use crate::{
     path::NormalPath,
     refusal::Refusal,
     route::normalised_host,
+    transform::hygiene,
 };
 
 /// A request that may be looked at further.
@@ -21,11 +22,11 @@ pub(super) struct Entrance<'r> {
     /// Lower-case, without port.
     pub(super) host: Cow<'r, str>,
     /// The `Host` field as it came, or the authority that stood in its place.
-    pub(super) host_field: HeaderValue,
+    pub(super) host_field: &'r HeaderValue,
     /// Whom the request comes from, trusted proxies looked through.
     pub(super) client: IpAddr,
-    /// Some field's name holds an underscore: some services can't tell it from a hyphen.
-    pub(super) has_underscores: bool,
+    /// Some field may have to be removed or looked at before the request is sent on. Most requests have none.
+    pub(super) needs_hygiene: bool,
 }
 
 pub(super) fn enter<'r>(
@@ -33,20 +34,19 @@ pub(super) fn enter<'r>(
     peer: &Peer,
     head: &request::Parts,
     uri: &'r Uri,
+    host_field: &'r Result<HeaderValue, Refusal>,
     now: Timestamp,
-) -> Result<Entrance<'r>, Refusal>
-
-{
+) -> Result<Entrance<'r>, Refusal> {
     let limits = &gateway.limits;
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target as u64 > limits.max_target_bytes {
         return Err(Refusal::TargetTooLong);
     }
-    let (mut bytes, mut has_underscores) = (0u64, false);
+    let (mut bytes, mut needs_hygiene) = (0u64, false);
     for (name, value) in &head.headers {
         // As on the wire: name, colon, space, value, line end.
         bytes += (name.as_str().len() + value.len() + 4) as u64;
-        has_underscores |= name.as_str().as_bytes().contains(&b'_');
+        needs_hygiene |= hygiene::concerns(name);
     }
     if bytes > limits.max_header_bytes {
         return Err(Refusal::HeadersTooLarge);
@@ -55,14 +55,14 @@ pub(super) fn enter<'r>(
         return Err(Refusal::Tunnel);
     }
     check_framing(head, limits.max_body_bytes)?;
-    let host_field = host_field(head, uri)?;
-    let host = normalised(&host_field)?;
+    let host_field = host_field.as_ref().map_err(Clone::clone)?;
+    let host = host_field.to_str().ok().and_then(normalised_host).ok_or(Refusal::Host)?;
     if gateway.only_host.as_deref().is_some_and(|only| only != host) {
         return Err(Refusal::Misdirected);
     }
     let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
     let client = gateway.trusted.client(peer, &head.headers);
-    Ok(Entrance { now, path, host: Cow::Owned(host), host_field, client, has_underscores })
+    Ok(Entrance { now, path, host, host_field, client, needs_hygiene })
 }
 
 fn check_framing(head: &request::Parts, max_body_bytes: u64) -> Result<(), Refusal> {
@@ -81,7 +81,7 @@ fn check_framing(head: &request::Parts, max_body_bytes: u64) -> Result<(), Refus
 
 /// The host asked for. An authority in the target counts more than the field (RFC 9112 §3.2.2); two fields
 /// count as none.
-fn host_field(head: &request::Parts, uri: &Uri) -> Result<HeaderValue, Refusal> {
+pub(super) fn host_field(head: &request::Parts, uri: &Uri) -> Result<HeaderValue, Refusal> {
     let mut fields = head.headers.get_all(header::HOST).iter();
     let field = fields.next();
     if fields.next().is_some() {
@@ -91,9 +91,4 @@ fn host_field(head: &request::Parts, uri: &Uri) -> Result<HeaderValue, Refusal> 
         return HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host);
     }
     field.cloned().ok_or(Refusal::Host)
-}
-
-fn normalised(field: &HeaderValue) -> Result<String, Refusal> {
-    let text = field.to_str().map_err(|_| Refusal::Host)?;
-    normalised_host(text).map(Cow::into_owned).ok_or(Refusal::Host)
 }

@@ -31,7 +31,11 @@ pub(super) async fn draw<H: Host>(
         Err(error) => {
             *detail = Some(error.to_string());
             // One limit that must not be passed by is enough to stop.
-            if holding.iter().all(|limit| limit.fails_open) { Ok(Vec::new()) } else { Err(Refusal::CountersUnavailable) }
+            if holding.iter().all(|limit| limit.fails_open) {
+                Ok(Vec::new())
+            } else {
+                Err(Refusal::CountersUnavailable)
+            }
         }
     }
 }

@@ -28,7 +28,11 @@ impl<'p> Lookup<'p> {
     }
 
     /// A fresh answer, the owner's own before everybody's. A cache that fails is a cache that has nothing.
-    pub(super) async fn find<H: Host>(&self, host: &H, now: Timestamp) -> Option<(Response<H::Body>, Outcome)> {
+    pub(super) async fn find<H: Host>(
+        &self,
+        host: &H,
+        now: Timestamp,
+    ) -> Option<(Response<H::Body>, Outcome)> {
         let names = self.names.as_ref()?;
         for name in names.own.iter().chain([&names.shared]) {
             if let Some(Stored { response, lifetime }) = self.load(host, name).await

@@ -36,12 +36,16 @@ impl Compression {
     /// Whether the response, of `length` bytes if that is known, could be compressed for some client.
     fn suits(&self, response: &response::Parts, length: Option<u64>) -> bool {
         let headers = &response.headers;
-        let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         // Ranges and upgrades mean bytes as they are; an event stream gains little and must not wait.
         !matches!(
             response.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::SWITCHING_PROTOCOLS
+            StatusCode::NO_CONTENT
+                | StatusCode::NOT_MODIFIED
+                | StatusCode::PARTIAL_CONTENT
+                | StatusCode::SWITCHING_PROTOCOLS
         ) && !headers.contains_key(header::CONTENT_ENCODING)
             && !headers.contains_key(header::CONTENT_RANGE)
             && length.is_none_or(|length| length >= self.min_bytes)
@@ -93,10 +97,12 @@ fn negotiate(headers: &HeaderMap, codings: &[Coding]) -> Option<Coding> {
         }
     }
     let quality = |coding: Coding| {
-        let named = |wanted: &str| wishes.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, q)| *q);
+        let named =
+            |wanted: &str| wishes.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, q)| *q);
         named(coding.token()).or_else(|| named("*")).unwrap_or(0)
     };
-    let identity = wishes.iter().find(|(name, _)| name.eq_ignore_ascii_case("identity")).map_or(0, |(_, q)| *q);
+    let identity =
+        wishes.iter().find(|(name, _)| name.eq_ignore_ascii_case("identity")).map_or(0, |(_, q)| *q);
     let best = codings.iter().copied().map(quality).max()?;
     // A client that prefers the plain form gets it.
     if best == 0 || identity > best {
@@ -123,7 +129,9 @@ fn thousandths(text: &str) -> u16 {
 fn add_vary(headers: &mut HeaderMap) {
     let named = headers.get_all(header::VARY).iter().any(|line| {
         line.to_str().is_ok_and(|line| {
-            line.split(',').any(|field| matches!(field.trim(), "*") || field.trim().eq_ignore_ascii_case("accept-encoding"))
+            line.split(',').any(|field| {
+                matches!(field.trim(), "*") || field.trim().eq_ignore_ascii_case("accept-encoding")
+            })
         })
     });
     if !named {
@@ -216,7 +224,10 @@ mod tests {
         assert_eq!(policy().finish(&Method::GET, &accept("gzip"), &mut head, Some(1000)), Some(Coding::Gzip));
         assert_eq!(head.headers[header::CONTENT_ENCODING], "gzip");
         assert_eq!(head.headers[header::ETAG], "W/\"a\"");
-        assert!(!head.headers.contains_key(header::CONTENT_LENGTH) && !head.headers.contains_key(header::ACCEPT_RANGES));
+        assert!(
+            !head.headers.contains_key(header::CONTENT_LENGTH)
+                && !head.headers.contains_key(header::ACCEPT_RANGES)
+        );
         assert_eq!(head.headers.get_all(header::VARY).iter().count(), 2);
     }
 

@@ -133,7 +133,13 @@ impl Drawn {
         for one in drawn {
             let separator = if policy.is_empty() { "" } else { ", " };
             let _ = write!(policy, "{separator}{};q={};w={}", one.quoted, one.limit, seconds(one.window_ms));
-            let _ = write!(left, "{separator}{};r={};t={}", one.quoted, one.quota.remaining, seconds(one.quota.reset_ms));
+            let _ = write!(
+                left,
+                "{separator}{};r={};t={}",
+                one.quoted,
+                one.quota.remaining,
+                seconds(one.quota.reset_ms)
+            );
         }
         for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
             if let Ok(value) = HeaderValue::try_from(text) {

@@ -158,8 +158,10 @@ impl JwtValidation {
             }
             TokenSource::Cookie(name) => {
                 let cookies = request.headers.get_all(header::COOKIE);
-                let pairs = cookies.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-                let named = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| key == name);
+                let pairs =
+                    cookies.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+                let named =
+                    pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| key == name);
                 only(named.map(|(_, value)| Cow::Borrowed(value.trim_matches('"'))))
             }
             TokenSource::Query(name) => {
@@ -170,7 +172,12 @@ impl JwtValidation {
     }
 
     /// The identity of a token that was verified a moment ago with keys that are still current.
-    pub(crate) fn recall(&self, digest: &[u8; 32], keys: &Arc<KeySet>, now: Timestamp) -> Option<Arc<Identity>> {
+    pub(crate) fn recall(
+        &self,
+        digest: &[u8; 32],
+        keys: &Arc<KeySet>,
+        now: Timestamp,
+    ) -> Option<Arc<Identity>> {
         let verified = self.verified.get(digest)?;
         (now < verified.expires_at && Arc::ptr_eq(&verified.keys, keys)).then_some(verified.identity)
     }
@@ -188,7 +195,8 @@ impl JwtValidation {
             "Ed25519" => Some(Algorithm::EdDSA),
             name => Algorithm::named(name),
         };
-        let algorithm = algorithm.filter(|named| self.algorithms.contains(named)).ok_or(TokenFault::Algorithm)?;
+        let algorithm =
+            algorithm.filter(|named| self.algorithms.contains(named)).ok_or(TokenFault::Algorithm)?;
         let (message, _) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
         let (_, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
         Ok(Unverified {
@@ -209,7 +217,8 @@ impl JwtValidation {
         now: Timestamp,
     ) -> Result<Arc<Identity>, TokenFault> {
         let claims = Base64UrlUnpadded::decode_vec(token.payload).map_err(|_| TokenFault::Malformed)?;
-        let claims: Map<String, Value> = serde_json::from_slice(&claims).map_err(|_| TokenFault::Malformed)?;
+        let claims: Map<String, Value> =
+            serde_json::from_slice(&claims).map_err(|_| TokenFault::Malformed)?;
         let expires_at = self.judge(&claims, now)?;
         let identity =
             Identity::from_claims(claims, &self.role_claim, &self.forward).ok_or(TokenFault::Claims)?;
@@ -233,7 +242,9 @@ impl JwtValidation {
             return Err(TokenFault::Expired);
         }
         let latest_start = now.saturating_add(self.leeway_ms);
-        if time("nbf")?.is_some_and(|at| at > latest_start) || time("iat")?.is_some_and(|at| at > latest_start) {
+        if time("nbf")?.is_some_and(|at| at > latest_start)
+            || time("iat")?.is_some_and(|at| at > latest_start)
+        {
             return Err(TokenFault::NotYetValid);
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
@@ -250,7 +261,11 @@ impl JwtValidation {
                 return Err(TokenFault::Audience);
             }
         }
-        if self.required.iter().all(|required| required.holds(claims)) { Ok(expires_at) } else { Err(TokenFault::Claims) }
+        if self.required.iter().all(|required| required.holds(claims)) {
+            Ok(expires_at)
+        } else {
+            Err(TokenFault::Claims)
+        }
     }
 }
 
@@ -284,7 +299,11 @@ fn single<'r>(request: &'r request::Parts, name: &HeaderName) -> Result<Option<&
 
 fn only<'r>(mut found: impl Iterator<Item = Cow<'r, str>>) -> Result<Option<Cow<'r, str>>, Refusal> {
     let first = found.next();
-    if found.next().is_some() { Err(Refusal::AmbiguousToken) } else { Ok(first.filter(|token| !token.is_empty())) }
+    if found.next().is_some() {
+        Err(Refusal::AmbiguousToken)
+    } else {
+        Ok(first.filter(|token| !token.is_empty()))
+    }
 }
 
 /// The token of `Bearer` credentials; the scheme's case does not matter (RFC 9110 §11.1).
@@ -384,7 +403,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn two_credentials_are_one_too_many() {
-        let request = Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b");
+        let request =
+            Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b");
         let head = request.body(()).unwrap().into_parts().0;
         assert_eq!(policy().token(&head), Err(Refusal::AmbiguousToken));
         let cookie = JwtValidation { source: TokenSource::Cookie("t".into()), ..policy() };
@@ -394,9 +414,13 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_scheme_may_be_written_in_any_case() {
-        for (value, wanted) in
-            [("Bearer a", Some("a")), ("bearer  a ", Some("a")), ("Basic a", None), ("Bearer", None), ("a", None)]
-        {
+        for (value, wanted) in [
+            ("Bearer a", Some("a")),
+            ("bearer  a ", Some("a")),
+            ("Basic a", None),
+            ("Bearer", None),
+            ("a", None),
+        ] {
             let head = Request::get("/").header("authorization", value).body(()).unwrap().into_parts().0;
             assert_eq!(policy().token(&head).unwrap().as_deref(), wanted, "{value}");
         }

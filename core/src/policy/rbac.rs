@@ -104,13 +104,17 @@ impl Decision {
             return Ok(Self { allow: true, headers: Vec::new() });
         }
         let body: Value = serde_json::from_slice(answer.body()).map_err(|error| error.to_string())?;
-        let Value::Object(fields) = &body else { return Err("the policy engine's answer is no object".to_owned()) };
+        let Value::Object(fields) = &body else {
+            return Err("the policy engine's answer is no object".to_owned());
+        };
         match fields.get("result").or_else(|| fields.contains_key("allow").then_some(&body)) {
             // OPA leaves `result` out when the rule is undefined, and undefined is not allowed.
             None | Some(Value::Null) => Ok(deny()),
             Some(Value::Bool(allow)) => Ok(Self { allow: *allow, headers: Vec::new() }),
             Some(Value::Object(result)) => match result.get("allow") {
-                Some(Value::Bool(allow)) => Ok(Self { allow: *allow, headers: headers(result.get("headers"))? }),
+                Some(Value::Bool(allow)) => {
+                    Ok(Self { allow: *allow, headers: headers(result.get("headers"))? })
+                }
                 _ => Err("the policy engine's answer has no `allow`".to_owned()),
             },
             Some(_) => Err("the policy engine's `result` is neither a truth value nor an object".to_owned()),
@@ -169,9 +173,12 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn headers_of_the_answer_are_kept() {
-        let body = Bytes::from_static(br#"{"result": {"allow": true, "headers": {"X-Tier": "gold", "x-level": 3}}}"#);
+        let body = Bytes::from_static(
+            br#"{"result": {"allow": true, "headers": {"X-Tier": "gold", "x-level": 3}}}"#,
+        );
         let decision = Decision::read(&Response::new(body)).unwrap();
-        let mut found: Vec<_> = decision.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+        let mut found: Vec<_> =
+            decision.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         found.sort_unstable();
         assert_eq!(found, [("x-level", "3"), ("x-tier", "gold")]);
     }

@@ -92,7 +92,12 @@ impl Ttl {
     }
 
     /// The name under which a response is to be kept, if it is.
-    pub(crate) fn keeps(&self, names: &Names, method: &Method, response: &response::Parts) -> Option<CacheKey> {
+    pub(crate) fn keeps(
+        &self,
+        names: &Names,
+        method: &Method,
+        response: &response::Parts,
+    ) -> Option<CacheKey> {
         // A HEAD has no content to keep.
         if method != Method::GET || response.status != StatusCode::OK {
             return None;
@@ -164,7 +169,8 @@ mod tests {
     #[track_caller]
     fn check(policy: &Ttl, fields: &[(&str, &str)], wanted: Option<&str>) {
         let kept = policy.keeps(&names(), &Method::GET, &response(fields));
-        let wanted = wanted.map(|which| if which == "shared" { names().shared } else { names().own.unwrap() });
+        let wanted =
+            wanted.map(|which| if which == "shared" { names().shared } else { names().own.unwrap() });
         assert_eq!(kept, wanted, "{fields:?}");
     }
 

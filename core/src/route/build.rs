@@ -150,8 +150,13 @@ fn leaf(
     ambiguities: &mut Vec<Ambiguity>,
 ) -> Leaf {
     // From the least to the most specific, as they are applied.
-    let applying: Vec<usize> =
-        below.iter().rev().copied().chain([place]).flat_map(|place| place.overrides.iter().copied()).collect();
+    let applying: Vec<usize> = below
+        .iter()
+        .rev()
+        .copied()
+        .chain([place])
+        .flat_map(|place| place.overrides.iter().copied())
+        .collect();
     let mut candidates = Vec::new();
     for at in std::iter::once(place).chain(below.iter().copied()) {
         for &index in &at.routes {
@@ -161,7 +166,11 @@ fn leaf(
                 ambiguities.extend(applying.last().map(|index| Ambiguity::Overrides(*index)));
                 continue;
             };
-            candidates.push(Candidate { route: index, check_path: !route.pattern.covers(&place.pattern), plans });
+            candidates.push(Candidate {
+                route: index,
+                check_path: !route.pattern.covers(&place.pattern),
+                plans,
+            });
         }
     }
     Leaf { candidates }
@@ -256,7 +265,9 @@ impl Trie {
         for segment in pattern.segments() {
             let fresh = self.nodes.len();
             let next = match (self.nodes.get_mut(at), segment) {
-                (Some(node), Segment::Literal(literal)) => *node.literals.entry(literal.clone()).or_insert(fresh),
+                (Some(node), Segment::Literal(literal)) => {
+                    *node.literals.entry(literal.clone()).or_insert(fresh)
+                }
                 (Some(node), Segment::Parameter(_)) => *node.parameter.get_or_insert(fresh),
                 (None, _) => 0,
             };
@@ -338,4 +349,3 @@ impl Trie {
         }
     }
 }
-

@@ -56,7 +56,8 @@ impl<T> Hosts<T> {
     /// All groups for `host`, the most specific first.
     pub(crate) fn matching<'h>(&'h self, host: &str) -> impl Iterator<Item = &'h T> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
-        let below = self.below.iter().filter(move |(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
+        let below =
+            self.below.iter().filter(move |(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
         exact.into_iter().chain(below.map(|(_, group)| group)).chain(&self.any)
     }
 }
@@ -75,7 +76,9 @@ pub(crate) fn normalised(authority: &str) -> Option<Cow<'_, str>> {
         },
     };
     let port_fine = port.is_empty()
-        || port.strip_prefix(':').is_some_and(|digits| digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()));
+        || port
+            .strip_prefix(':')
+            .is_some_and(|digits| digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()));
     let host = host.strip_suffix('.').unwrap_or(host);
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
     if !port_fine || host.is_empty() || !host.bytes().all(fine) {

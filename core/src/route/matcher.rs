@@ -102,7 +102,6 @@ impl Fields {
     }
 }
 
-
 /// The parameters of a query, decoded (`application/x-www-form-urlencoded`).
 pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {

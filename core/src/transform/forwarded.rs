@@ -2,7 +2,7 @@
 //!
 //! What a client claims here is believed only when it stands behind a trusted proxy.
 
-use std::{fmt::Write, net::IpAddr};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
@@ -63,24 +63,21 @@ fn address(text: &str) -> Option<IpAddr> {
 /// Writes the fields for the service. `host` is the `Host` field as it came.
 pub(crate) fn write(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: &HeaderValue) {
     let proto = HeaderValue::from_static(if peer.encrypted { "https" } else { "http" });
-    let mut element = String::with_capacity(64);
-    let _ = match peer.address {
-        IpAddr::V4(address) => write!(element, "for={address}"),
-        IpAddr::V6(address) => write!(element, "for=\"[{address}]\""),
-    };
+    let mut element = String::with_capacity(peer.node.len() + host.len() + 20);
+    element.push_str(&peer.node);
     if let Ok(host) = host.to_str() {
-        let _ = write!(element, ";host=\"{}\"", host.replace(['"', '\\'], ""));
+        // A host that was let in holds no quote and no backslash.
+        element.push_str(";host=\"");
+        element.push_str(host);
+        element.push('"');
     }
-    let _ = write!(element, ";proto={}", if peer.encrypted { "https" } else { "http" });
+    element.push_str(if peer.encrypted { ";proto=https" } else { ";proto=http" });
     if trusted {
         append(headers, X_FORWARDED_FOR, peer.text.to_str().unwrap_or_default());
         append(headers, header::FORWARDED, &element);
         headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
         headers.entry(X_FORWARDED_PROTO).or_insert(proto);
     } else {
-        for name in RELATIVES {
-            headers.remove(name);
-        }
         headers.insert(X_FORWARDED_FOR, peer.text.clone());
         headers.insert(X_FORWARDED_HOST, host.clone());
         headers.insert(X_FORWARDED_PROTO, proto);
@@ -89,6 +86,13 @@ pub(crate) fn write(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: &
         }
     }
     headers.append(header::VIA, VIA);
+}
+
+/// Removes what a client says about itself beyond the fields that are written over anyway.
+pub(crate) fn remove_relatives(headers: &mut HeaderMap) {
+    for name in RELATIVES {
+        headers.remove(name);
+    }
 }
 
 /// Notes on a response that it came through here (RFC 9110 §7.6.3).
@@ -144,7 +148,13 @@ mod tests {
         for name in ["x-forwarded-for", "forwarded", "x-forwarded-proto", "x-real-ip", "x-forwarded-host"] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("lie"));
         }
-        write(&mut headers, &Peer::new("::1".parse().unwrap(), true), false, &HeaderValue::from_static("a.b"));
+        remove_relatives(&mut headers);
+        write(
+            &mut headers,
+            &Peer::new("::1".parse().unwrap(), true),
+            false,
+            &HeaderValue::from_static("a.b"),
+        );
         assert!(headers.values().all(|value| value != "lie"), "{headers:?}");
         assert_eq!(headers[header::FORWARDED], "for=\"[::1]\";host=\"a.b\";proto=https");
         assert_eq!(headers[X_FORWARDED_FOR], "::1");
@@ -155,7 +165,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(X_FORWARDED_FOR, HeaderValue::from_static("1.1.1.1"));
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-        write(&mut headers, &Peer::new("10.0.0.1".parse().unwrap(), false), true, &HeaderValue::from_static("a.b"));
+        write(
+            &mut headers,
+            &Peer::new("10.0.0.1".parse().unwrap(), false),
+            true,
+            &HeaderValue::from_static("a.b"),
+        );
         assert_eq!(headers[X_FORWARDED_FOR], "1.1.1.1, 10.0.0.1");
         assert_eq!(headers[X_FORWARDED_PROTO], "https");
     }

@@ -10,7 +10,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
     let named = |line: &HeaderValue| {
-        line.to_str().is_ok_and(|line| line.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")))
+        line.to_str()
+            .is_ok_and(|line| line.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")))
     };
     headers.get_all(header::CONNECTION).iter().any(named).then(|| protocol.clone())
 }
@@ -23,7 +24,12 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
             .iter()
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+            .map(str::trim)
+            // Options that are no fields, or removed below: nearly all there are.
+            .filter(|name| {
+                !["keep-alive", "close", "upgrade", ""].iter().any(|own| own.eq_ignore_ascii_case(name))
+            })
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
             // Framing is the host's; nobody can talk it out of the message.
             .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST))
             .collect();
@@ -40,7 +46,9 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     headers.remove(header::UPGRADE);
     if headers.contains_key(header::TE) {
         let trailers = |line: &HeaderValue| {
-            line.to_str().is_ok_and(|line| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+            line.to_str().is_ok_and(|line| {
+                line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+            })
         };
         let wanted = headers.get_all(header::TE).iter().any(trailers);
         headers.remove(header::TE);
@@ -87,14 +95,17 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn connection_cannot_remove_the_framing() {
-        let mut found = headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
+        let mut found =
+            headers(&[("connection", "content-length, host"), ("content-length", "3"), ("host", "h")]);
         remove(&mut found);
         assert_eq!(found, headers(&[("content-length", "3"), ("host", "h")]));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn an_upgrade_needs_both_fields() {
-        assert!(upgrade(&headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")])).is_some());
+        assert!(
+            upgrade(&headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")])).is_some()
+        );
         assert!(upgrade(&headers(&[("upgrade", "websocket")])).is_none());
         assert!(upgrade(&headers(&[("connection", "upgrade")])).is_none());
     }

@@ -100,7 +100,8 @@ impl Target {
             return Ok(original.clone());
         }
         let query = original.and_then(PathAndQuery::query);
-        let mut text = String::with_capacity(base.len() + path.len() + query.map_or(0, |query| query.len() + 1));
+        let mut text =
+            String::with_capacity(base.len() + path.len() + query.map_or(0, |query| query.len() + 1));
         text.push_str(base);
         text.push_str(&path);
         if let Some(query) = query {

@@ -53,7 +53,10 @@ impl Demo {
         let serving = match Serving::start(gateway, &Options { listen: Some(self.listen), threads: None }) {
             Ok(serving) => serving,
             Err(error) => {
-                return super::fail(1, format_args!("{error}\nanother address can be had with --listen 127.0.0.1:PORT"));
+                return super::fail(
+                    1,
+                    format_args!("{error}\nanother address can be had with --listen 127.0.0.1:PORT"),
+                );
             }
         };
         let Some(gateway) = serving.addresses().first().copied() else {

@@ -87,9 +87,9 @@ impl Serving {
         })
         .map_err(|error| error.to_string())?;
         if let Some(admin) = &settings.admin {
-            let (listener, address) = runtime
-                .block_on(Admin::bind(&admin.address))
-                .map_err(|error| format!("can't listen on `{}` for administration: {error}", admin.address))?;
+            let (listener, address) = runtime.block_on(Admin::bind(&admin.address)).map_err(|error| {
+                format!("can't listen on `{}` for administration: {error}", admin.address)
+            })?;
             crate::notice::say(format_args!("administration on http://{address}"));
             let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
             let admin = Admin::new(admin, metrics);
@@ -123,7 +123,10 @@ impl Serving {
         let Self { runtime, running, host, drain } = self;
         let cut = runtime.block_on(async move {
             wait_for_signal().await?;
-            crate::notice::say(format_args!("finishing requests in flight, for {} s at most", drain.as_secs()));
+            crate::notice::say(format_args!(
+                "finishing requests in flight, for {} s at most",
+                drain.as_secs()
+            ));
             tokio::select! {
                 cut = running.shutdown(drain) => Ok(cut),
                 again = wait_for_signal() => again.map(|()| usize::MAX),

@@ -64,9 +64,7 @@ impl Validate {
 }
 
 fn as_json(report: &Report) -> Value {
-    let place = |span: Span| {
-        json!({"file": report.file_name(span), "line": span.line, "column": span.column, "length": span.length})
-    };
+    let place = |span: Span| json!({"file": report.file_name(span), "line": span.line, "column": span.column, "length": span.length});
     let problems: Vec<Value> = report
         .problems
         .iter()
@@ -75,7 +73,8 @@ fn as_json(report: &Report) -> Value {
                 Severity::Error => "error",
                 Severity::Note => "note",
             };
-            let related = problem.related.as_ref().map(|(span, why)| json!({"at": place(*span), "message": why}));
+            let related =
+                problem.related.as_ref().map(|(span, why)| json!({"at": place(*span), "message": why}));
             json!({
                 "severity": severity,
                 "message": problem.message,

@@ -24,9 +24,6 @@ use super::{
 };
 use crate::metrics::{Gauged, Metrics};
 
-/// Header fields in a request, at most. Core has no such limit; 431 is hyper's answer.
-const MAX_FIELDS: usize = 200;
-
 /// How long the first request on a new connection may be on its way, when the server ends.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
@@ -38,7 +35,6 @@ pub(super) fn protocol(limits: &Limits) -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
         .half_close(false)
-        .max_headers(MAX_FIELDS)
         .max_header_size(max_head)
         // Also how much of a body is read at once and how much of an answer waits to be written.
         .max_buf_size(max_head.max(64 << 10))

@@ -54,7 +54,8 @@ impl<'de> Deserialize<'de> for Expect {
                 f.write_str("a status, or a mapping with `status`")
             }
             fn visit_u64<E: de::Error>(self, status: u64) -> Result<Expect, E> {
-                let status = u16::try_from(status).map_err(|_| E::custom(format!("`{status}` is no status")))?;
+                let status =
+                    u16::try_from(status).map_err(|_| E::custom(format!("`{status}` is no status")))?;
                 Ok(Expect {
                     status,
                     headers: BTreeMap::new(),
@@ -66,12 +67,15 @@ impl<'de> Deserialize<'de> for Expect {
                 })
             }
             fn visit_i64<E: de::Error>(self, status: i64) -> Result<Expect, E> {
-                self.visit_u64(u64::try_from(status).map_err(|_| E::custom(format!("`{status}` is no status")))?)
+                self.visit_u64(
+                    u64::try_from(status).map_err(|_| E::custom(format!("`{status}` is no status")))?,
+                )
             }
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Expect, A::Error> {
                 let written = Written::deserialize(MapAccessDeserializer::new(access))?;
                 let Written { status, headers, body, refusal, broken, upstream, event } = written;
-                let headers = headers.into_iter().map(|(name, wish)| (name.to_ascii_lowercase(), wish)).collect();
+                let headers =
+                    headers.into_iter().map(|(name, wish)| (name.to_ascii_lowercase(), wish)).collect();
                 Ok(Expect { status, headers, body, refusal, broken, upstream, event })
             }
         }
@@ -145,7 +149,9 @@ impl<'de> Deserialize<'de> for BodyWish {
             Some(("contains", value)) => scalar(value).map(Self::Contains),
             Some(("lacks", value)) => scalar(value).map(Self::Lacks),
             Some(("json", value)) => Some(Self::Json(value.clone())),
-            Some(("size", value)) => value.as_u64().and_then(|size| usize::try_from(size).ok()).map(Self::Generated),
+            Some(("size", value)) => {
+                value.as_u64().and_then(|size| usize::try_from(size).ok()).map(Self::Generated)
+            }
             _ => None,
         }
         .ok_or_else(|| {

@@ -44,7 +44,8 @@ pub fn folder(folder: &Path) -> Result<Vec<Scene>, String> {
 /// The cases of one file.
 pub fn file(path: &Path, text: &str) -> Result<Vec<Scene>, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map_or(String::new(), |place| format!("{}:{}:", place.line(), place.column()));
+        let place =
+            error.location().map_or(String::new(), |place| format!("{}:{}:", place.line(), place.column()));
         // The library tells the place in its own words too, and shows the lines.
         let what = error.without_snippet().to_string();
         format!("{}:{place} {}", path.display(), what.split(" at line ").next().unwrap_or_default())
@@ -59,10 +60,11 @@ pub fn file(path: &Path, text: &str) -> Result<Vec<Scene>, String> {
         }
         case.given = over(file.given.clone(), case.given);
         let config = case.config.take().or_else(|| file.config.clone());
-        case.config = Some(match config.ok_or_else(|| at("neither the case nor the file has a `config`"))? {
-            Config::File(name) => Config::File(beside(path, &name)),
-            inline @ Config::Inline(_) => inline,
-        });
+        case.config =
+            Some(match config.ok_or_else(|| at("neither the case nor the file has a `config`"))? {
+                Config::File(name) => Config::File(beside(path, &name)),
+                inline @ Config::Inline(_) => inline,
+            });
         scenes.push(Scene { topic: topic.clone(), file: path.to_owned(), line, case });
     }
     Ok(scenes)

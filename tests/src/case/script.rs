@@ -20,7 +20,10 @@ impl TryFrom<OneOrMany<Answer>> for Script {
             return Err("an upstream needs at least one answer");
         }
         let refuses = |answer: &Answer| matches!(answer.kind, Kind::Fault(Fault::Refuse));
-        if answers.iter().any(|answer| refuses(answer) && (answers.len() > 1 || answer.when != When::default())) {
+        if answers
+            .iter()
+            .any(|answer| refuses(answer) && (answers.len() > 1 || answer.when != When::default()))
+        {
             return Err("an upstream that refuses connections never sees a request: `refuse` stands alone");
         }
         Ok(Self(answers))
@@ -156,7 +159,11 @@ impl<'de> Deserialize<'de> for Answer {
             (None, None, Some(keys), None, None) => Kind::KeySet(keys),
             (None, None, None, Some(opa), None) => Kind::Decision(opa),
             (None, None, None, None, Some(fault)) => Kind::Fault(fault),
-            _ => return Err(D::Error::custom("content, `echo`, `jwks`, `opa` and `fault` exclude one another")),
+            _ => {
+                return Err(D::Error::custom(
+                    "content, `echo`, `jwks`, `opa` and `fault` exclude one another",
+                ));
+            }
         };
         let Written { when, status, headers, encode, .. } = written;
         if !(100..=999).contains(&status) {

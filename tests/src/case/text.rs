@@ -59,9 +59,9 @@ impl<'de> Deserialize<'de> for Fields {
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Fields, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(line) = access.next_element::<String>()? {
-                    let (name, value) = line
-                        .split_once(':')
-                        .ok_or_else(|| A::Error::custom(format!("`{line}` is not of the form `Name: value`")))?;
+                    let (name, value) = line.split_once(':').ok_or_else(|| {
+                        A::Error::custom(format!("`{line}` is not of the form `Name: value`"))
+                    })?;
                     fields.push((name.to_owned(), value.trim().to_owned()));
                 }
                 Ok(Fields(fields))
@@ -70,8 +70,9 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields = Vec::new();
                 while let Some((name, value)) = access.next_entry::<String, Value>()? {
                     for value in value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice) {
-                        let text = scalar(value)
-                            .ok_or_else(|| A::Error::custom(format!("the field `{name}` has no text as its value")))?;
+                        let text = scalar(value).ok_or_else(|| {
+                            A::Error::custom(format!("the field `{name}` has no text as its value"))
+                        })?;
                         fields.push((name.clone(), text));
                     }
                 }

@@ -32,9 +32,11 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                 let sent = &sending.sent;
                 let mut raw = match request(sent) {
                     Ok(request) => {
-                        let response = pipeline::handle(&gateway, &host, &Peer::new(sent.peer, false), request).await;
+                        let response =
+                            pipeline::handle(&gateway, &host, &Peer::new(sent.peer, false), request).await;
                         let (head, body) = response.into_parts();
-                        let (body, broken) = if sent.method == "HEAD" { Default::default() } else { body.collect() };
+                        let (body, broken) =
+                            if sent.method == "HEAD" { Default::default() } else { body.collect() };
                         Raw {
                             status: head.status.as_u16(),
                             headers: lines(&head.headers),

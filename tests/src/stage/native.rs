@@ -48,7 +48,9 @@ pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, Nat
         },
     });
     let server = server.map_err(|error| error.to_string())?;
-    let running = server.start(Snapshot::new(Arc::new(gateway).into()), host.clone()).map_err(|error| error.to_string())?;
+    let running = server
+        .start(Snapshot::new(Arc::new(gateway).into()), host.clone())
+        .map_err(|error| error.to_string())?;
     Ok((running, host))
 }
 
@@ -61,7 +63,9 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let (events, access_log) = Events::new(clock.clone())?;
     let settings = host::Settings { clock: clock.clone(), access_log, ..host::Settings::default() };
     let (server, host) = start(gateway(scene, &urls, Host::Native)?, settings)?;
-    let Some(&address) = server.addresses().first() else { return Err("the server listens nowhere".to_owned()) };
+    let Some(&address) = server.addresses().first() else {
+        return Err("the server listens nowhere".to_owned());
+    };
 
     let mut observed = Vec::new();
     for act in &play.acts {

@@ -53,9 +53,8 @@ impl<'w> Chains<'w> {
         kinds: &mut Kinds,
         bench: &Bench<'_>,
     ) -> Self {
-        let mut level = |policies: &[Item<'_, Policy>], scope: &str, compression: Option<(bool, Span)>| Level {
-            policies: links(policies, scope, services, kinds, bench),
-            compression,
+        let mut level = |policies: &[Item<'_, Policy>], scope: &str, compression: Option<(bool, Span)>| {
+            Level { policies: links(policies, scope, services, kinds, bench), compression }
         };
         let global = level(&whole.policies, "", None);
         let routes = whole
@@ -63,7 +62,8 @@ impl<'w> Chains<'w> {
             .iter()
             .map(|route| {
                 let Item { value, node } = &route.item;
-                let scope = scope(&[&value.methods.join(","), &value.hosts.join(","), &value.path, &facets(value)]);
+                let scope =
+                    scope(&[&value.methods.join(","), &value.hosts.join(","), &value.path, &facets(value)]);
                 let wish = value.enable_compression.map(|on| (on, node.span_of("enable_compression")));
                 level(&route.policies, &scope, wish)
             })
@@ -83,7 +83,13 @@ impl<'w> Chains<'w> {
     }
 
     /// All that holds for a route on the paths of `pattern`, with these overrides, the least specific first.
-    pub(super) fn plan(&self, route: usize, pattern: &Pattern, overrides: &[usize], bench: &Bench<'_>) -> Plan {
+    pub(super) fn plan(
+        &self,
+        route: usize,
+        pattern: &Pattern,
+        overrides: &[usize],
+        bench: &Bench<'_>,
+    ) -> Plan {
         let levels = std::iter::once(&self.global)
             .chain(self.routes.get(route))
             .chain(overrides.iter().filter_map(|index| self.overrides.get(*index)));
@@ -120,7 +126,10 @@ impl<'w> Chains<'w> {
         match (earlier, &link.kind) {
             (Some(at), None) => drop(chain.remove(at)),
             (None, None) => self.report(
-                Problem::error(link.span, format!("there is no policy `{}` here that could be disabled", link.name)),
+                Problem::error(
+                    link.span,
+                    format!("there is no policy `{}` here that could be disabled", link.name),
+                ),
                 bench,
             ),
             (None, Some(_)) => chain.push(link),
@@ -134,7 +143,8 @@ impl<'w> Chains<'w> {
                         replaced.map_or("", Stage::name),
                         stage.name()
                     );
-                    let problem = Problem::error(link.span, message).related(slot.span, "the policy that would go");
+                    let problem =
+                        Problem::error(link.span, message).related(slot.span, "the policy that would go");
                     self.report(problem.cure("give it another name"), bench);
                 } else {
                     *slot = link;
@@ -148,8 +158,12 @@ impl<'w> Chains<'w> {
             let mut same = chain.iter().filter(|link| link.stage() == Some(stage));
             if let (Some(first), Some(second)) = (same.next(), same.next()) {
                 let message = format!("`{}` and `{}` are both for {}", first.name, second.name, stage.name());
-                let problem = Problem::error(second.span, message).related(first.span, "the other one is here");
-                self.report(problem.cure("give both the same `name`: the later one then replaces the earlier one"), bench);
+                let problem =
+                    Problem::error(second.span, message).related(first.span, "the other one is here");
+                self.report(
+                    problem.cure("give both the same `name`: the later one then replaces the earlier one"),
+                    bench,
+                );
             }
         }
         let authenticated = chain.iter().any(|link| link.stage() == Some(Stage::Authentication));
@@ -159,7 +173,10 @@ impl<'w> Chains<'w> {
                 && !rbac.include_anonymous
             {
                 let path = self.whole.routes.get(route).map(|route| route.item.node.span_of("path"));
-                let message = format!("`{}` has no authentication before it, so there is no user to ask about", link.name);
+                let message = format!(
+                    "`{}` has no authentication before it, so there is no user to ask about",
+                    link.name
+                );
                 let mut problem = Problem::error(link.span, message);
                 if let Some(path) = path {
                     problem = problem.related(path, "on this route");
@@ -218,7 +235,12 @@ fn links(
         } else if let Some(kind) = &value.kind {
             let id = if scope.is_empty() { name.clone() } else { format!("{name}@{scope}") };
             if let Some(compiled) = kinds.compile(kind, name, &id, node, services, bench) {
-                links.push(Link { name: name.clone(), kind: Some((Kind::stage(kind), compiled)), excluded, span });
+                links.push(Link {
+                    name: name.clone(),
+                    kind: Some((Kind::stage(kind), compiled)),
+                    excluded,
+                    span,
+                });
             }
         }
     }
@@ -252,9 +274,15 @@ fn assemble(chain: &[&Link], pattern: &Pattern) -> Plan {
             Some((_, Compiled::JwtValidation(policy))) => {
                 plan.authentication = Some(Applied { policy: policy.clone(), except });
             }
-            Some((_, Compiled::FixedWindow(policy))) => plan.limits.push(Applied { policy: policy.clone(), except }),
-            Some((_, Compiled::Rbac(policy))) => plan.authorization.push(Applied { policy: policy.clone(), except }),
-            Some((_, Compiled::Ttl(policy))) => plan.caching = Some(Applied { policy: policy.clone(), except }),
+            Some((_, Compiled::FixedWindow(policy))) => {
+                plan.limits.push(Applied { policy: policy.clone(), except })
+            }
+            Some((_, Compiled::Rbac(policy))) => {
+                plan.authorization.push(Applied { policy: policy.clone(), except })
+            }
+            Some((_, Compiled::Ttl(policy))) => {
+                plan.caching = Some(Applied { policy: policy.clone(), except })
+            }
             Some((_, Compiled::Compression(policy))) => {
                 plan.compression = Some(Applied { policy: policy.clone(), except });
             }

@@ -23,6 +23,7 @@ use crate::{
         ttl::Ttl,
     },
     recent::Recent,
+    transform::hygiene,
     verify::Algorithm,
 };
 
@@ -58,9 +59,9 @@ impl Kinds {
         bench: &Bench<'_>,
     ) -> Option<Compiled> {
         match kind {
-            Kind::JwtValidation(keys) => {
-                self.jwt_validation(keys, node, services, bench).map(|policy| Compiled::JwtValidation(policy.into()))
-            }
+            Kind::JwtValidation(keys) => self
+                .jwt_validation(keys, node, services, bench)
+                .map(|policy| Compiled::JwtValidation(policy.into())),
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
@@ -94,6 +95,15 @@ impl Kinds {
         let mut forward = Vec::new();
         for (claim, header) in &keys.forward_claims {
             match HeaderName::from_bytes(header.as_bytes()) {
+                // Fields that clients need for themselves are not taken off requests, so they can't be trusted.
+                Ok(header) if !hygiene::concerns(&header) => {
+                    let span = node.get("forward_claims").map_or(node.span, |map| map.span_of(claim));
+                    let problem = Problem::error(
+                        span,
+                        format!("`{header}` can't carry a claim: clients send it themselves"),
+                    );
+                    bench.note(problem.cure("use a name of its own, such as `X-User-Email`"));
+                }
                 Ok(header) => {
                     self.identity_headers.push(header.clone());
                     forward.push((claim.clone(), header));
@@ -209,7 +219,9 @@ fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> 
                         None => format!("known are: {}", Algorithm::ALL.map(Algorithm::name).join(", ")),
                     }
                 };
-                bench.note(Problem::error(node.span, format!("the algorithm `{name}` can't be allowed")).cure(cure));
+                bench.note(
+                    Problem::error(node.span, format!("the algorithm `{name}` can't be allowed")).cure(cure),
+                );
             }
         }
     }
@@ -232,7 +244,10 @@ fn token_source(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -
         (None, Some(name), None) => Some(TokenSource::Cookie(name.clone())),
         (None, None, Some(name)) => Some(TokenSource::Query(name.clone())),
         _ => {
-            bench.note(Problem::error(span, "a token is looked for in one place only: `header`, `cookie` or `query`"));
+            bench.note(Problem::error(
+                span,
+                "a token is looked for in one place only: `header`, `cookie` or `query`",
+            ));
             None
         }
     }
@@ -250,7 +265,8 @@ fn fixed_window(
     }
     let window_ms = duration(&keys.window).filter(|window| *window > 0);
     if window_ms.is_none() {
-        let problem = Problem::error(node.span_of("window"), format!("`{}` is no length of time", keys.window));
+        let problem =
+            Problem::error(node.span_of("window"), format!("`{}` is no length of time", keys.window));
         bench.note(problem.cure("write a number and a unit, such as `1s`, `60s`, `5m`, `1h`, `1d`"));
     }
     let mut per = Vec::new();
@@ -261,7 +277,9 @@ fn fixed_window(
         }
     }
     if keys.per.as_slice().is_empty() {
-        bench.note(Problem::error(node.span_of("per"), "`per` is empty").cure("say whom to count: `per: user_id`"));
+        bench.note(
+            Problem::error(node.span_of("per"), "`per` is empty").cure("say whom to count: `per: user_id`"),
+        );
     }
     Some(FixedWindow {
         id: id.to_owned(),
@@ -288,7 +306,8 @@ fn unknown_per(span: Span, text: &str) -> Problem {
 /// A name as a string of structured fields (RFC 9651 §3.3.3).
 fn quoted(name: &str) -> String {
     let visible = name.chars().filter(|c| (' '..='~').contains(c));
-    let escaped: String = visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
+    let escaped: String =
+        visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
     format!("\"{escaped}\"")
 }
 
@@ -314,7 +333,8 @@ fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Benc
     let engine = services
         .remote(&keys.policy_engine_endpoint, keys.timeout_ms)
         .map_err(|why| {
-            let message = format!("`{}` is no address of a policy engine: {why}", keys.policy_engine_endpoint);
+            let message =
+                format!("`{}` is no address of a policy engine: {why}", keys.policy_engine_endpoint);
             bench.note(Problem::error(node.span_of("policy_engine_endpoint"), message));
         })
         .ok()?;
@@ -335,7 +355,9 @@ fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<
     for name in &keys.vary_by {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => vary_by.push(name),
-            Err(_) => bench.note(Problem::error(node.span_of("vary_by"), format!("`{name}` is no header name"))),
+            Err(_) => {
+                bench.note(Problem::error(node.span_of("vary_by"), format!("`{name}` is no header name")))
+            }
         }
     }
     Some(Ttl {
@@ -370,7 +392,8 @@ fn compression(keys: &written::Compression, node: &Node, bench: &Bench<'_>) -> O
         }
     }
     if bench.host == Host::Workers && node.get("algorithms").is_some() && !codings.contains(&Coding::Gzip) {
-        let problem = Problem::error(span, "Workers compress with gzip only, which is not among these algorithms");
+        let problem =
+            Problem::error(span, "Workers compress with gzip only, which is not among these algorithms");
         bench.note(problem.cure("add `gzip`"));
     }
     let mut types = Vec::new();
@@ -378,7 +401,8 @@ fn compression(keys: &written::Compression, node: &Node, bench: &Bench<'_>) -> O
         match MediaRange::parse(text) {
             Some(range) => types.push(range),
             None => {
-                let problem = Problem::error(node.span_of("content_types"), format!("`{text}` is no media type"));
+                let problem =
+                    Problem::error(node.span_of("content_types"), format!("`{text}` is no media type"));
                 bench.note(problem.cure("write `type/subtype` or `type/*`"));
             }
         }

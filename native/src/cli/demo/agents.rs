@@ -107,7 +107,10 @@ fn research() -> Router {
     };
     let stream = || async {
         let events = Events { next: 1, last: 5, pace: interval(Duration::from_millis(500)) };
-        ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], Body::new(events))
+        (
+            [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")],
+            Body::new(events),
+        )
             .into_response()
     };
     Router::new().route("/query", any(query)).route("/stream", get(stream)).fallback(any(query))
@@ -129,7 +132,10 @@ fn image() -> Router {
 
 fn login(issuer: Arc<Issuer>) -> Router {
     let keys = |State(issuer): State<Arc<Issuer>>| async move {
-        ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], issuer.key_set())
+        (
+            [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")],
+            issuer.key_set(),
+        )
     };
     let login = |State(issuer): State<Arc<Issuer>>, uri: Uri| async move {
         let user = parameter(&uri, "user").unwrap_or_else(|| "anonymous".to_owned());
@@ -145,7 +151,10 @@ fn policy_engine() -> Router {
         let question: Value = serde_json::from_slice(&body).unwrap_or_default();
         let input = question.get("input").cloned().unwrap_or_default();
         let has = |role: &str| {
-            input.get("roles").and_then(Value::as_array).is_some_and(|roles| roles.iter().any(|own| own == role))
+            input
+                .get("roles")
+                .and_then(Value::as_array)
+                .is_some_and(|roles| roles.iter().any(|own| own == role))
         };
         let path = input.get("path").and_then(Value::as_str).unwrap_or_default();
         let costly = path.starts_with("/agents/image/") || path.starts_with("/agents/code/");

@@ -37,7 +37,8 @@ impl Issuer {
             "iat": now,
             "exp": now + LIFETIME_SECONDS,
         });
-        let encode = |value: serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+        let encode =
+            |value: serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = Base64UrlUnpadded::encode_string(self.key.sign(message.as_bytes()).as_ref());
         format!("{message}.{signature}")

@@ -25,23 +25,29 @@ pub(super) fn script(gateway: SocketAddr, issuer: &Issuer) -> String {
         ),
         (
             "ten times 200, then 429: ten research queries a minute (waits for a fresh minute)",
-            format!("{FRESH_MINUTE}; for i in $(seq 11); do curl {codes} {alice} '{base}/agents/research/query'; done; echo"),
+            format!(
+                "{FRESH_MINUTE}; for i in $(seq 11); do curl {codes} {alice} '{base}/agents/research/query'; done; echo"
+            ),
         ),
         (
             "five times 200, then 429: five images a minute (waits for a fresh minute)",
-            format!("{FRESH_MINUTE}; for i in $(seq 6); do curl {codes} {alice} '{base}/agents/image/generate'; done; echo"),
+            format!(
+                "{FRESH_MINUTE}; for i in $(seq 6); do curl {codes} {alice} '{base}/agents/image/generate'; done; echo"
+            ),
         ),
         (
             "the same status twice, the second time from the cache: see Cache-Status",
-            format!("for i in 1 2; do curl -s -i {alice} '{base}/orchestrator/status' | grep -iE '^cache-status|checks'; done"),
+            format!(
+                "for i in 1 2; do curl -s -i {alice} '{base}/orchestrator/status' | grep -iE '^cache-status|checks'; done"
+            ),
         ),
-        (
-            "a stream, event by event",
-            format!("curl -sN {alice} '{base}/agents/research/stream'"),
-        ),
+        ("a stream, event by event", format!("curl -sN {alice} '{base}/agents/research/stream'")),
         (
             "a compressed image",
-            format!("curl -s --compressed -D - -o /dev/null -H 'Accept-Encoding: gzip' {guest_artist} '{base}/agents/image/generate' | grep -i '^content-encoding'", guest_artist = "-H \"Authorization: Bearer $ARTIST\""),
+            format!(
+                "curl -s --compressed -D - -o /dev/null -H 'Accept-Encoding: gzip' {guest_artist} '{base}/agents/image/generate' | grep -i '^content-encoding'",
+                guest_artist = "-H \"Authorization: Bearer $ARTIST\""
+            ),
         ),
         (
             "the orchestrator calls the research agent through the gateway: as alice, and counted as hers",
@@ -53,7 +59,10 @@ pub(super) fn script(gateway: SocketAddr, issuer: &Issuer) -> String {
         ),
     ];
     let mut out = String::new();
-    let _ = writeln!(out, "# Tollgate serves examples/agent-platform/tollgate.yaml at {base} (stop with Ctrl-C).");
+    let _ = writeln!(
+        out,
+        "# Tollgate serves examples/agent-platform/tollgate.yaml at {base} (stop with Ctrl-C)."
+    );
     let _ = writeln!(out, "# Paste into another shell:\n");
     let _ = writeln!(out, "TOKEN={}", issuer.token("alice", "researcher"));
     let _ = writeln!(out, "GUEST={}", issuer.token("mallory", "guest"));

@@ -99,7 +99,8 @@ impl Host for FakeHost {
         request: Request<FakeBody>,
         patience: Patience,
     ) -> Result<Response<FakeBody>, HostError> {
-        let fail = |kind, detail: &str| Err(HostError::new(kind, format!("{}: {detail}", endpoint.authority)));
+        let fail =
+            |kind, detail: &str| Err(HostError::new(kind, format!("{}: {detail}", endpoint.authority)));
         let name = endpoint.hostname();
         let name = name.strip_suffix(".test").unwrap_or(name);
         if self.upstreams.refuses(name) {
@@ -108,8 +109,12 @@ impl Host for FakeHost {
         let (head, body) = request.into_parts();
         let pieces = match body.whole() {
             Ok(pieces) => pieces,
-            Err(error @ BodyError::TooLarge) => return fail(HostErrorKind::RequestTooLarge, &error.to_string()),
-            Err(error @ BodyError::Broken(_)) => return fail(HostErrorKind::RequestBroken, &error.to_string()),
+            Err(error @ BodyError::TooLarge) => {
+                return fail(HostErrorKind::RequestTooLarge, &error.to_string());
+            }
+            Err(error @ BodyError::Broken(_)) => {
+                return fail(HostErrorKind::RequestBroken, &error.to_string());
+            }
         };
         let seen = Seen {
             method: head.method.to_string(),
@@ -119,10 +124,13 @@ impl Host for FakeHost {
             pieces,
         };
         match self.upstreams.ask(name, seen) {
-            Reply::Answer(message) => response(message)
-                .map_err(|error| HostError::new(HostErrorKind::Protocol, format!("{}: {error}", endpoint.authority))),
+            Reply::Answer(message) => response(message).map_err(|error| {
+                HostError::new(HostErrorKind::Protocol, format!("{}: {error}", endpoint.authority))
+            }),
             Reply::Reset => fail(HostErrorKind::Reset, "reset"),
-            Reply::Stall => fail(HostErrorKind::Timeout, &format!("no response within {} ms", patience.head_ms)),
+            Reply::Stall => {
+                fail(HostErrorKind::Timeout, &format!("no response within {} ms", patience.head_ms))
+            }
             Reply::Garbage => fail(HostErrorKind::Protocol, "not HTTP"),
         }
     }
@@ -147,7 +155,10 @@ impl Host for FakeHost {
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {
         let kept = lock(&self.cache).get(key).cloned();
-        Ok(kept.map(|Kept { lifetime, head, body }| Stored { response: Response::from_parts(head, body), lifetime }))
+        Ok(kept.map(|Kept { lifetime, head, body }| Stored {
+            response: Response::from_parts(head, body),
+            lifetime,
+        }))
     }
 
     fn store(

@@ -138,7 +138,9 @@ impl Reader {
                 }
             } else if !self.more().await? {
                 let came = String::from_utf8_lossy(&self.buffer).into_owned();
-                return Err(io::Error::other(format!("the connection ended before the answer's head: {came:?}")));
+                return Err(io::Error::other(format!(
+                    "the connection ended before the answer's head: {came:?}"
+                )));
             }
         }
     }
@@ -146,12 +148,16 @@ impl Reader {
     fn parse(&mut self) -> io::Result<Option<Head>> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
-        let httparse::Status::Complete(length) = response.parse(&self.buffer).map_err(io::Error::other)? else {
+        let httparse::Status::Complete(length) = response.parse(&self.buffer).map_err(io::Error::other)?
+        else {
             return Ok(None);
         };
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let fields =
-            response.headers.iter().map(|field| (field.name.to_ascii_lowercase(), text(field.value))).collect();
+        let fields = response
+            .headers
+            .iter()
+            .map(|field| (field.name.to_ascii_lowercase(), text(field.value)))
+            .collect();
         let head = Head { status: response.code.unwrap_or_default(), fields };
         self.buffer.advance(length);
         Ok(Some(head))

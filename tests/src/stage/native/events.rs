@@ -35,10 +35,13 @@ impl Events {
         // It waits for a thread.
         let _ = tokio::task::spawn_blocking(move || host.close()).await;
         let written = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut lines: Vec<Value> =
-            written.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let mut lines: Vec<Value> = written
+            .split(|&byte| byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
         for raw in observed {
-            let id = raw.headers.iter().find(|(name, _)| name == "x-request-id").map(|(_, value)| value.as_str());
+            let id =
+                raw.headers.iter().find(|(name, _)| name == "x-request-id").map(|(_, value)| value.as_str());
             // Requests with the same identifier were recorded in their order.
             let at = lines.iter().position(|line| line["request_id"].as_str() == id && id.is_some());
             raw.event = at.map(|at| noted(&lines.remove(at)));

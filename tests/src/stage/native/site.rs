@@ -88,12 +88,19 @@ impl Sites {
                     site.state = State::Closed(bind(site.address)?);
                 }
                 (State::Closed(_), false) => {
-                    let State::Closed(socket) = std::mem::replace(&mut site.state, State::Open(JoinSet::new())) else {
+                    let State::Closed(socket) =
+                        std::mem::replace(&mut site.state, State::Open(JoinSet::new()))
+                    else {
                         continue;
                     };
                     let listener = socket.listen(BACKLOG)?;
                     if let State::Open(tasks) = &mut site.state {
-                        tasks.spawn(accept(listener, name.clone(), self.upstreams.clone(), self.names.clone()));
+                        tasks.spawn(accept(
+                            listener,
+                            name.clone(),
+                            self.upstreams.clone(),
+                            self.names.clone(),
+                        ));
                     }
                 }
             }
@@ -124,7 +131,12 @@ enum Ending {
     Garbage,
 }
 
-async fn serve(stream: TcpStream, name: String, upstreams: Arc<Upstreams>, names: Arc<Names>) -> io::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    name: String,
+    upstreams: Arc<Upstreams>,
+    names: Arc<Names>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = stream.into_std()?;
     // A second handle, for what can't be said in HTTP.
@@ -132,7 +144,8 @@ async fn serve(stream: TcpStream, name: String, upstreams: Arc<Upstreams>, names
     let stream = TcpStream::from_std(stream)?;
     let (endings, mut ending) = mpsc::unbounded_channel();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (name, upstreams, names, endings) = (name.clone(), upstreams.clone(), names.clone(), endings.clone());
+        let (name, upstreams, names, endings) =
+            (name.clone(), upstreams.clone(), names.clone(), endings.clone());
         async move {
             let end = match see(request, &names).await {
                 // The request broke off: nobody is there to be answered.
@@ -150,7 +163,8 @@ async fn serve(stream: TcpStream, name: String, upstreams: Arc<Upstreams>, names
             std::future::pending().await
         }
     });
-    let connection = http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         // Whatever went wrong shows on the other side.
         _ = connection => Ok(()),
