@@ -216,6 +216,7 @@ impl Refusal {
                 put(headers, header::ALLOW, listed.join(", "));
             }
             Self::RateLimited(drawn) => {
+                Drawn::write_headers(drawn, headers);
                 if let Some(seconds) = Drawn::retry_after(drawn) {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }

@@ -95,7 +95,8 @@ impl Client {
             let fresh = pooled.is_none();
             let connection = match pooled {
                 Some(connection) => connection,
-                None => connect::connect(endpoint, &self.trust, patience.connect_ms).await?,
+                // Boxed: it is rare and large, and every request would carry room for it.
+                None => Box::pin(connect::connect(endpoint, &self.trust, patience.connect_ms)).await?,
             };
             let mut lease = Lease::new(connection, &self.pools, &endpoint.pool);
             let mut failure = match lease.send(request).await {

@@ -180,6 +180,11 @@ fn _pipeline_is_send(
 mod tests {
     use std::time::Instant;
 
+    use tollgate_core::{
+        body::Body as _,
+        config::{self, NoFiles},
+    };
+
     use super::*;
 
     fn host() -> NativeHost {
@@ -202,5 +207,19 @@ mod tests {
         let before = Instant::now();
         host().sleep(20).await;
         assert!(before.elapsed() >= Duration::from_millis(20));
+    }
+
+    /// What a request needs is moved a few times before it rests; a large future is felt in every one.
+    #[test]
+    fn a_request_in_flight_stays_small() {
+        let text = "services: {s: {endpoints: ['http://s']}}\nroutes: [{path: '/*', target_service: s}]";
+        let none = |_: &str| None;
+        let loaded = config::load("t.yaml", text.to_owned(), &NoFiles, &none, config::Host::Native);
+        let gateway = loaded.gateway.unwrap();
+        let host = NativeHost::new(Settings::default());
+        let peer = Peer::new([127, 0, 0, 1].into(), false);
+        let request = Request::new(NativeBody::empty());
+        let size = size_of_val(&pipeline::handle(&gateway, &host, &peer, request));
+        assert!(size <= 7 * 1024, "{size} bytes");
     }
 }

@@ -108,6 +108,20 @@ pub struct Given {
     pub upstreams: BTreeMap<String, Script>,
     /// Variables of the configuration. `${UPSTREAM_NAME}` in a value is the URL of that upstream.
     pub vars: BTreeMap<String, String>,
+    /// What the platform fails to lend. Only the fake host can be made to fail.
+    pub failing: Vec<Facility>,
+}
+
+/// What a platform lends and may fail to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Facility {
+    /// Where limits are counted.
+    Counters,
+    /// Where answers are kept.
+    Cache,
+    /// What checks signatures.
+    Verification,
 }
 
 /// A point in time: RFC 3339 in UTC, or milliseconds since 1970.

@@ -126,20 +126,31 @@ impl Play {
     }
 }
 
+/// Stands in a target or a field for the token, which then goes there and not into `Authorization`.
+const TOKEN: &str = "${TOKEN}";
+
 fn sent(request: &Request, now: u64) -> Result<Sent, String> {
-    let mut headers = Vec::new();
-    let given = &request.headers.0;
+    let token = match &request.bearer {
+        None => None,
+        Some(Bearer::Raw(token)) => Some(token.clone()),
+        Some(Bearer::Signed(signed)) => Some(token::token(signed, now)?),
+    };
+    let mut given = request.headers.0.clone();
+    let mut target = request.path.clone();
+    let elsewhere = target.contains(TOKEN) || given.iter().any(|(_, value)| value.contains(TOKEN));
+    if let Some(token) = &token {
+        target = target.replace(TOKEN, token);
+        given.iter_mut().for_each(|(_, value)| *value = value.replace(TOKEN, token));
+    }
+
     let has = |name: &str| given.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    let mut headers = Vec::new();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
     if !has("host") {
         add("host", request.host.clone().unwrap_or_else(|| Request::DEFAULT_HOST.to_owned()));
     }
-    match &request.bearer {
-        None => {}
-        Some(Bearer::Raw(token)) => add("authorization", format!("Bearer {token}")),
-        Some(Bearer::Signed(signed)) => {
-            add("authorization", format!("Bearer {}", token::token(signed, now)?))
-        }
+    if let Some(token) = token.filter(|_| !elsewhere) {
+        add("authorization", format!("Bearer {token}"));
     }
     let pieces = request.content.as_ref().map(pieces);
     if let Some(Content::Json(_)) = &request.content
@@ -156,22 +167,24 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
             _ => add("content-length", pieces.iter().map(Bytes::len).sum::<usize>().to_string()),
         }
     }
-    headers.extend(given.iter().cloned());
+    headers.extend(given);
     Ok(Sent {
         method: request.method.clone(),
-        target: request.path.clone(),
+        target,
         headers,
         pieces: pieces.unwrap_or_default(),
         peer: request.peer,
     })
 }
 
-/// Content as bytes: one piece where its length is told beforehand.
+/// Content as bytes: one piece where its length is told beforehand. No piece is empty, as on the wire.
 pub fn pieces(content: &Content) -> Vec<Bytes> {
-    match content {
+    let mut pieces = match content {
         Content::Text(text) => vec![Bytes::from(text.clone())],
         Content::Json(value) => vec![Bytes::from(value.to_string())],
         Content::Generated(size) => vec![pattern::content(*size)],
         Content::Pieces(pieces) => pieces.iter().cloned().map(Bytes::from).collect(),
-    }
+    };
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
 }

@@ -189,7 +189,8 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
         Kind::Fixed(Some(Content::Json(value))) => json(value.clone()),
         Kind::Fixed(Some(content)) => (pieces(content), !matches!(content, Content::Pieces(_))),
         Kind::Echo(Echo::Request) => json(shown(seen)),
-        Kind::Echo(Echo::Body) => (seen.pieces.clone(), false),
+        // Of nothing every server tells the length.
+        Kind::Echo(Echo::Body) => (seen.pieces.clone(), seen.pieces.is_empty()),
         Kind::KeySet(keys) => json(keys::set(keys)),
         Kind::Decision(opa) => {
             let question: Value = serde_json::from_slice(&seen.body).unwrap_or_default();

@@ -75,6 +75,7 @@ fn over(base: Given, own: Given) -> Given {
     given.time = own.time.or(given.time);
     given.upstreams.extend(own.upstreams);
     given.vars.extend(own.vars);
+    given.failing.extend(own.failing);
     given
 }
 

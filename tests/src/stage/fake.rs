@@ -5,8 +5,8 @@ mod host;
 
 use std::collections::BTreeMap;
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
-use tollgate_core::{config::Host, host::Peer, pipeline};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, response};
+use tollgate_core::{body::Body, config::Host, host::Peer, pipeline};
 
 use self::{body::FakeBody, host::FakeHost};
 use super::{authority, gateway};
@@ -22,7 +22,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let urls: BTreeMap<_, _> =
         play.upstreams.keys().map(|name| (name.clone(), format!("http://{}", authority(name)))).collect();
     let gateway = gateway(scene, &urls, Host::Native)?;
-    let host = FakeHost::new(play.start, Upstreams::new(&play.upstreams));
+    let host = FakeHost::new(play.start, Upstreams::new(&play.upstreams), &scene.case.given.failing);
     let mut observed = Vec::new();
     for act in &play.acts {
         match act {
@@ -34,7 +34,8 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                     Ok(request) => {
                         let response =
                             pipeline::handle(&gateway, &host, &Peer::new(sent.peer, false), request).await;
-                        let (head, body) = response.into_parts();
+                        let (mut head, body) = response.into_parts();
+                        frame(&mut head, &sent.method, body.length());
                         let (body, broken) =
                             if sent.method == "HEAD" { Default::default() } else { body.collect() };
                         Raw {
@@ -69,6 +70,15 @@ fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
         request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value.as_bytes())?);
     }
     Ok(request)
+}
+
+/// Tells the length of content where it is known, as servers do.
+fn frame(head: &mut response::Parts, method: &str, length: Option<u64>) {
+    let bare =
+        method == "HEAD" || head.status.is_informational() || matches!(head.status.as_u16(), 204 | 304);
+    if let Some(length) = length.filter(|_| !bare) {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
 }
 
 fn lines(headers: &http::HeaderMap) -> Vec<(String, String)> {

@@ -56,6 +56,9 @@ pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, Nat
 
 /// Plays a case.
 pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+    if !scene.case.given.failing.is_empty() {
+        return Err("nothing here can be made to fail; skip this host".to_owned());
+    }
     let upstreams = Arc::new(Upstreams::new(&play.upstreams));
     let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
     let urls: BTreeMap<String, String> = sites.urls();

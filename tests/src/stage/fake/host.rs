@@ -22,6 +22,7 @@ use tollgate_core::{
 
 use super::{body::FakeBody, lines};
 use crate::{
+    case::Facility,
     observed::{Noted, noted},
     upstream::{Message, Reply, Seen, Upstreams},
 };
@@ -30,6 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct FakeHost {
     pub(super) upstreams: Upstreams,
+    failing: Vec<Facility>,
     now: AtomicU64,
     thrown: AtomicU64,
     counters: Mutex<HashMap<String, FixedWindow>>,
@@ -46,9 +48,10 @@ struct Kept {
 }
 
 impl FakeHost {
-    pub(super) fn new(now: Timestamp, upstreams: Upstreams) -> Self {
+    pub(super) fn new(now: Timestamp, upstreams: Upstreams, failing: &[Facility]) -> Self {
         Self {
             upstreams,
+            failing: failing.to_vec(),
             now: now.into(),
             thrown: AtomicU64::default(),
             counters: Mutex::default(),
@@ -60,6 +63,13 @@ impl FakeHost {
 
     pub(super) fn advance(&self, milliseconds: u64) {
         self.now.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
+    fn lend(&self, facility: Facility) -> Result<(), HostError> {
+        if self.failing.contains(&facility) {
+            return Err(HostError::new(HostErrorKind::Unavailable, format!("{facility:?} can't be reached")));
+        }
+        Ok(())
     }
 
     /// Does what was put off, and what is put off meanwhile.
@@ -136,6 +146,7 @@ impl Host for FakeHost {
     }
 
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
+        self.lend(Facility::Counters)?;
         let (mut counters, now) = (lock(&self.counters), self.now());
         let quotas: Vec<Quota> =
             draws.iter().map(|draw| counters.entry(draw.key.clone()).or_default().draw(draw, now)).collect();
@@ -154,6 +165,7 @@ impl Host for FakeHost {
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {
+        self.lend(Facility::Cache)?;
         let kept = lock(&self.cache).get(key).cloned();
         Ok(kept.map(|Kept { lifetime, head, body }| Stored {
             response: Response::from_parts(head, body),
@@ -185,6 +197,7 @@ impl Host for FakeHost {
         message: &[u8],
         signature: &[u8],
     ) -> Result<bool, HostError> {
+        self.lend(Facility::Verification)?;
         let verified = pure::verify(algorithm, key, message, signature);
         verified.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "a key that can't be used here"))
     }
