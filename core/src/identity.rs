@@ -31,7 +31,8 @@ impl Identity {
         role_claim: &str,
         forward: &[(String, HeaderName)],
     ) -> Option<Self> {
-        let subject = claims.get("sub")?.as_str()?.to_owned();
+        // An empty subject is nobody, and all nobodies would be the same user.
+        let subject = claims.get("sub")?.as_str().filter(|subject| !subject.is_empty())?.to_owned();
         let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
         let roles: Vec<String> = match claims.get(role_claim) {
             Some(Value::String(role)) => vec![role.clone()],

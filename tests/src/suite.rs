@@ -54,10 +54,15 @@ struct Verdict {
 pub async fn run(folder: &Path, program: &Program) -> Result<Outcome, String> {
     let mut scenes = read::folder(folder)?;
     scenes.retain(|scene| scene.name().contains(&program.filter));
+    play(scenes, &program.stages).await
+}
+
+/// Plays these cases on these stages.
+pub async fn play(scenes: Vec<Scene>, stages: &[Stage]) -> Result<Outcome, String> {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut playing = JoinSet::new();
     for (index, scene) in scenes.into_iter().enumerate() {
-        let (room, stages) = (room.clone(), program.stages.clone());
+        let (room, stages) = (room.clone(), stages.to_vec());
         let play = Play::new(&scene)?;
         playing.spawn(async move {
             let _room = room.acquire().await;
@@ -69,7 +74,7 @@ pub async fn run(folder: &Path, program: &Program) -> Result<Outcome, String> {
         verdicts.push(verdict.map_err(|error| format!("a case could not be played to its end: {error}"))?);
     }
     verdicts.sort_by_key(|verdict| verdict.index);
-    Ok(Outcome { verdicts, stages: program.stages.iter().map(|stage| stage.host()).collect() })
+    Ok(Outcome { verdicts, stages: stages.iter().map(|stage| stage.host()).collect() })
 }
 
 async fn verdict(index: usize, scene: &Scene, play: &Play, stages: &[Stage]) -> Verdict {
@@ -124,16 +129,19 @@ impl Outcome {
         !self.verdicts.is_empty() && self.failures() == 0 && self.differences() == 0
     }
 
-    fn failures(&self) -> usize {
+    /// How often a case did not hold on a host.
+    pub fn failures(&self) -> usize {
         let cells = self.verdicts.iter().flat_map(|verdict| verdict.hosts.values());
         cells.filter(|cell| cell.as_ref().is_some_and(|faults| !faults.is_empty())).count()
     }
 
-    fn differences(&self) -> usize {
+    /// In how many cases two hosts differed.
+    pub fn differences(&self) -> usize {
         self.verdicts.iter().filter(|verdict| !verdict.differences.is_empty()).count()
     }
 
-    fn skips(&self) -> usize {
+    /// How often a case was not played on a host.
+    pub fn skips(&self) -> usize {
         self.verdicts.iter().flat_map(|verdict| verdict.hosts.values()).filter(|cell| cell.is_none()).count()
     }
 

@@ -17,9 +17,8 @@ use crate::{
     upstream::Endpoint,
 };
 
-/// Fields by which services tell what they are made of.
-const TELLTALES: [HeaderName; 4] = [
-    header::SERVER,
+/// Fields by which services tell what they are made of, besides `Server`.
+const TELLTALES: [HeaderName; 3] = [
     HeaderName::from_static("x-powered-by"),
     HeaderName::from_static("x-aspnet-version"),
     HeaderName::from_static("x-aspnetmvc-version"),
@@ -102,7 +101,11 @@ fn prepare<H: Host>(
     headers.insert(header::HOST, named);
     forwarded::write(headers, peer, trusted, entrance.host_field);
     headers.insert(X_REQUEST_ID, request_id.clone());
-    trace_context::ensure(headers, || host.random());
+    if entrance.has_trace {
+        trace_context::ensure(headers, || host.random());
+    } else {
+        trace_context::begin(headers, host.random());
+    }
     for (name, value) in outgoing.granted.iter().flat_map(|decision| &decision.headers) {
         headers.insert(name.clone(), value.clone());
     }
@@ -159,8 +162,11 @@ fn clean(head: &mut response::Parts) {
         .then(|| head.headers.get(header::UPGRADE).cloned())
         .flatten();
     hop_by_hop::remove(&mut head.headers);
-    for name in TELLTALES {
-        head.headers.remove(name);
+    head.headers.remove(header::SERVER);
+    if head.headers.keys().any(|name| name.as_str().starts_with("x-")) {
+        for name in TELLTALES {
+            head.headers.remove(name);
+        }
     }
     if let Some(protocol) = upgrade {
         hop_by_hop::set_upgrade(&mut head.headers, protocol);

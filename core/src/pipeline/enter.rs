@@ -11,7 +11,7 @@ use crate::{
     path::NormalPath,
     refusal::Refusal,
     route::normalised_host,
-    transform::hygiene,
+    transform::{hygiene, trace_context},
 };
 
 /// A request that may be looked at further.
@@ -27,6 +27,8 @@ pub(super) struct Entrance<'r> {
     pub(super) client: IpAddr,
     /// Some field may have to be removed or looked at before the request is sent on. Most requests have none.
     pub(super) needs_hygiene: bool,
+    /// Some field claims to tell which trace the request belongs to.
+    pub(super) has_trace: bool,
 }
 
 pub(super) fn enter<'r>(
@@ -42,11 +44,12 @@ pub(super) fn enter<'r>(
     if target as u64 > limits.max_target_bytes {
         return Err(Refusal::TargetTooLong);
     }
-    let (mut bytes, mut needs_hygiene) = (0u64, false);
+    let (mut bytes, mut needs_hygiene, mut has_trace) = (0u64, false, false);
     for (name, value) in &head.headers {
         // As on the wire: name, colon, space, value, line end.
         bytes += (name.as_str().len() + value.len() + 4) as u64;
         needs_hygiene |= hygiene::concerns(name);
+        has_trace |= trace_context::concerns(name);
     }
     if bytes > limits.max_header_bytes {
         return Err(Refusal::HeadersTooLarge);
@@ -62,7 +65,7 @@ pub(super) fn enter<'r>(
     }
     let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
     let client = gateway.trusted.client(peer, &head.headers);
-    Ok(Entrance { now, path, host, host_field, client, needs_hygiene })
+    Ok(Entrance { now, path, host, host_field, client, needs_hygiene, has_trace })
 }
 
 fn check_framing(head: &request::Parts, max_body_bytes: u64) -> Result<(), Refusal> {

@@ -80,7 +80,15 @@ pub(crate) fn normalised(authority: &str) -> Option<Cow<'_, str>> {
             .strip_prefix(':')
             .is_some_and(|digits| digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()));
     let host = host.strip_suffix('.').unwrap_or(host);
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte);
+    // The characters of `reg-name` and of IP literals (RFC 3986 §3.2.2).
+    let fine = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+            )
+            || matches!(byte, b',' | b';' | b'=' | b'%' | b'[' | b']' | b':')
+    };
     if !port_fine || host.is_empty() || !host.bytes().all(fine) {
         return None;
     }

@@ -6,9 +6,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// The protocol a message wants to, or does, switch to.
+/// The protocol a message wants to, or does, switch to. Never to HTTP in another form (`h2c`, `TLS/1.0`): what
+/// would go through the tunnel then are requests at which nobody here has looked.
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(header::UPGRADE)?;
+    let is_http = |name: &str| {
+        let name = name.split('/').next().unwrap_or_default().trim();
+        ["h2c", "h2", "http", "tls"].iter().any(|own| own.eq_ignore_ascii_case(name))
+    };
+    if protocol.to_str().ok()?.split(',').any(is_http) {
+        return None;
+    }
     let named = |line: &HeaderValue| {
         line.to_str()
             .is_ok_and(|line| line.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")))
@@ -16,45 +24,63 @@ pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get_all(header::CONNECTION).iter().any(named).then(|| protocol.clone())
 }
 
+/// Whether this field concerns one connection only. `TE` does, but for `trailers`.
+pub(crate) fn concerns(name: &HeaderName) -> bool {
+    match *name {
+        header::CONNECTION
+        | header::TRANSFER_ENCODING
+        | header::UPGRADE
+        | header::TE
+        | header::PROXY_AUTHORIZATION
+        | header::PROXY_AUTHENTICATE => true,
+        _ => *name == KEEP_ALIVE || *name == PROXY_CONNECTION,
+    }
+}
+
 /// Removes what is not to be passed on. `TE: trailers` stays: it says that trailers will be understood.
 pub(crate) fn remove(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let listed: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-            .map(str::trim)
-            // Options that are no fields, or removed below: nearly all there are.
-            .filter(|name| {
-                !["keep-alive", "close", "upgrade", ""].iter().any(|own| own.eq_ignore_ascii_case(name))
-            })
-            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-            // Framing is the host's; nobody can talk it out of the message.
-            .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST))
-            .collect();
-        for name in listed {
-            headers.remove(name);
+    // One look at each field costs less than asking for each name that is, as a rule, not there.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| concerns(name)).cloned().collect();
+    for name in found {
+        match name {
+            header::CONNECTION => remove_listed(headers),
+            header::TE => keep_trailers(headers),
+            _ => drop(headers.remove(name)),
         }
-        headers.remove(header::CONNECTION);
     }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(header::PROXY_AUTHORIZATION);
-    headers.remove(header::PROXY_AUTHENTICATE);
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::UPGRADE);
-    if headers.contains_key(header::TE) {
-        let trailers = |line: &HeaderValue| {
-            line.to_str().is_ok_and(|line| {
-                line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-            })
-        };
-        let wanted = headers.get_all(header::TE).iter().any(trailers);
-        headers.remove(header::TE);
-        if wanted {
-            headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        }
+}
+
+/// Removes `Connection` and the fields it names.
+fn remove_listed(headers: &mut HeaderMap) {
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        // Options that are no fields, or removed anyway: nearly all there are.
+        .filter(|name| {
+            !["keep-alive", "close", "upgrade", ""].iter().any(|own| own.eq_ignore_ascii_case(name))
+        })
+        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+        // Framing is the host's; nobody can talk it out of the message.
+        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST))
+        .collect();
+    for name in listed {
+        headers.remove(name);
+    }
+    headers.remove(header::CONNECTION);
+}
+
+fn keep_trailers(headers: &mut HeaderMap) {
+    let trailers = |line: &HeaderValue| {
+        line.to_str()
+            .is_ok_and(|line| line.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+    };
+    let wanted = headers.get_all(header::TE).iter().any(trailers);
+    headers.remove(header::TE);
+    if wanted {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
 }
 
@@ -108,5 +134,12 @@ mod tests {
         );
         assert!(upgrade(&headers(&[("upgrade", "websocket")])).is_none());
         assert!(upgrade(&headers(&[("connection", "upgrade")])).is_none());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_upgrade_leads_to_http_that_is_not_looked_at() {
+        for protocol in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.0, HTTP/1.1"] {
+            assert!(upgrade(&headers(&[("connection", "upgrade"), ("upgrade", protocol)])).is_none(), "{protocol}");
+        }
     }
 }

@@ -5,6 +5,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// Whether this field is part of a trace context.
+pub(crate) fn concerns(name: &HeaderName) -> bool {
+    *name == TRACEPARENT || *name == TRACESTATE
+}
+
 /// Makes sure that the request has one valid trace context.
 pub(crate) fn ensure(headers: &mut HeaderMap, dice: impl FnOnce() -> u128) {
     let mut parents = headers.get_all(&TRACEPARENT).iter();
@@ -12,10 +17,14 @@ pub(crate) fn ensure(headers: &mut HeaderMap, dice: impl FnOnce() -> u128) {
     if parents.next().is_none() && first.is_some_and(|value| is_valid(value.as_bytes())) {
         return;
     }
-    let dice = dice();
+    headers.remove(&TRACESTATE);
+    begin(headers, dice());
+}
+
+/// Begins a trace on a request that has none.
+pub(crate) fn begin(headers: &mut HeaderMap, dice: u128) {
     // Parts of one throw: a span's identifier only has to be unlike others in its trace. Zero is invalid.
     let (trace, span) = (dice | 1, (dice >> 64) as u64 | 1);
-    headers.remove(&TRACESTATE);
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     let (before, after) = text.split_at_mut(35);
     hex(trace, before.get_mut(3..).unwrap_or_default());

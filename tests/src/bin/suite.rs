@@ -1,6 +1,6 @@
 //! `cargo run -p tollgate-tests --bin suite`: plays the cases and prints what each host made of them.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, ValueEnum};
 use tollgate_tests::{
@@ -18,6 +18,9 @@ struct Arguments {
     /// Only on this host.
     #[arg(long, value_enum)]
     host: Option<Host>,
+    /// The folder of the cases.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/cases"))]
+    cases: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -34,8 +37,7 @@ async fn main() -> ExitCode {
         Some(Host::Fake) => vec![Stage::Fake],
         Some(Host::Native) => vec![Stage::Native],
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    match run(&folder, &Program { filter: arguments.filter, stages }).await {
+    match run(&arguments.cases, &Program { filter: arguments.filter, stages }).await {
         Err(mistake) => {
             eprintln!("{mistake}");
             ExitCode::from(2)

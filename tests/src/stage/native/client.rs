@@ -50,9 +50,14 @@ pub async fn connect(from: IpAddr, server: SocketAddr) -> io::Result<(Reader, Wr
 
 /// The half that requests go out by.
 #[derive(Debug)]
-pub struct Writer(pub OwnedWriteHalf);
+pub struct Writer(OwnedWriteHalf);
 
 impl Writer {
+    /// Sends bytes as they are.
+    pub async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+
     /// Sends a request.
     pub async fn send(&mut self, sent: &Sent) -> io::Result<()> {
         let mut head = format!("{} {} HTTP/1.1\r\n", sent.method, sent.target).into_bytes();
@@ -114,7 +119,8 @@ impl Head {
         self.fields.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    fn framing(&self, method: &str) -> io::Result<Framing> {
+    /// How the end of the content of an answer to `method` is known.
+    pub fn framing(&self, method: &str) -> io::Result<Framing> {
         if method == "HEAD" || matches!(self.status, 100..=199 | 204 | 304) {
             return Ok(Framing::Nothing);
         }

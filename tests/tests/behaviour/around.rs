@@ -1,0 +1,114 @@
+//! What the tests here put around a gateway: a server, and an upstream that does what a test tells it to, byte by
+//! byte.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tollgate::{host::Settings, server::Running};
+use tollgate_core::config::{self, Host, NoFiles};
+use tollgate_tests::{
+    play::Sent,
+    stage::native::{
+        client::{self, Reader, Writer},
+        start,
+    },
+};
+
+/// Longer than anything here may take, and shorter than anybody's patience.
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// Waits, but not forever.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(SOON, future).await.unwrap_or_else(|_| panic!("this does not happen: {what}"))
+}
+
+/// An upstream without a mind of its own.
+pub(crate) struct Upstream(TcpListener);
+
+impl Upstream {
+    pub(crate) async fn open() -> Self {
+        Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap())
+    }
+
+    /// A gateway that passes everything on to this upstream, with more configuration besides.
+    pub(crate) fn gateway(&self, more: &str) -> Running {
+        let address = self.0.local_addr().unwrap();
+        let text = format!(
+            "services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/app/*', target_service: app}}]\n{more}"
+        );
+        let none = |_: &str| None;
+        let loaded = config::load("test", text, &NoFiles, &none, Host::Native);
+        let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
+        start(gateway, Settings::default()).unwrap().0
+    }
+
+    /// The next connection of the gateway's.
+    pub(crate) async fn accept(&self) -> Connection {
+        Connection(soon("the gateway connects", self.0.accept()).await.unwrap().0)
+    }
+}
+
+/// A connection of the gateway's to an upstream.
+pub(crate) struct Connection(TcpStream);
+
+impl Connection {
+    /// All that comes up to and with `end`.
+    pub(crate) async fn until(&mut self, end: &str) -> String {
+        let mut came = Vec::new();
+        let reading = async {
+            while !came.ends_with(end.as_bytes()) {
+                came.push(self.0.read_u8().await.unwrap());
+            }
+        };
+        soon(&format!("the upstream is sent {end:?}"), reading).await;
+        String::from_utf8_lossy(&came).into_owned()
+    }
+
+    pub(crate) async fn head(&mut self) -> String {
+        self.until("\r\n\r\n").await
+    }
+
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Whether the gateway ends the connection within a second.
+    pub(crate) async fn is_cut(&mut self) -> bool {
+        let mut rest = [0; 1024];
+        let reading = async { while let Ok(1..) = self.0.read(&mut rest).await {} };
+        timeout(Duration::from_secs(1), reading).await.is_ok()
+    }
+}
+
+/// A client's connection.
+pub(crate) async fn connect(server: &Running) -> (Reader, Writer) {
+    let address: SocketAddr = server.addresses()[0];
+    client::connect(IpAddr::from(Ipv4Addr::LOCALHOST), address).await.unwrap()
+}
+
+/// A request, fields given as `name: value`.
+pub(crate) fn request(line: &str, fields: &[&str], body: &'static str) -> Arc<Sent> {
+    let (method, target) = line.split_once(' ').unwrap();
+    let mut headers = vec![("host".to_owned(), "gateway.test".to_owned())];
+    headers.extend(fields.iter().map(|field| {
+        let (name, value) = field.split_once(": ").unwrap();
+        (name.to_owned(), value.to_owned())
+    }));
+    let pieces = if body.is_empty() { Vec::new() } else { vec![Bytes::from_static(body.as_bytes())] };
+    Arc::new(Sent {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        headers,
+        pieces,
+        peer: Ipv4Addr::LOCALHOST.into(),
+    })
+}

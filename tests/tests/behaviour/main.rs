@@ -1,0 +1,9 @@
+//! What is claimed of Tollgate as a whole: the suite of cases, and what is no data because it is a matter of
+//! when something happens, not only of what.
+
+mod around;
+mod connection;
+mod shutdown;
+mod streaming;
+mod suite;
+mod tunnel;
