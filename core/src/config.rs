@@ -3,6 +3,7 @@
 //! Text → marked tree ([`node`]) → includes merged, variables filled → document ([`document`], [`policy`]) →
 //! checked and compiled ([`compile`]). Files and variables are lent by the caller; nothing here reads either.
 
+pub mod bundle;
 pub mod compile;
 mod decode;
 pub mod document;
@@ -19,10 +20,12 @@ pub mod variables;
 #[cfg(feature = "yaml")]
 mod yaml;
 
+use std::collections::HashMap;
+
 use self::{
     decode::Findings,
     document::Whole,
-    node::{Node, Value},
+    node::{Node, Span, Value},
     problem::{Problem, Report, SourceFile},
     variables::Variables,
 };
@@ -72,31 +75,35 @@ pub struct Loaded {
 /// Reads, checks and compiles the configuration in `text`, known to the user as `name`.
 #[cfg(feature = "yaml")]
 pub fn load(name: &str, text: String, files: &dyn Files, variables: &dyn Variables, host: Host) -> Loaded {
-    let mut sources = vec![SourceFile { name: name.to_owned(), text }];
-    let mut problems = Vec::new();
-    let root = include::gather(&mut sources, files, &mut problems);
-    finish(root, sources, problems, files, variables, host)
+    let mut sources = vec![SourceFile::new(name, text)];
+    let findings = Findings::default();
+    let gathered = include::gather(&mut sources, files, variables, &findings);
+    finish(gathered, sources, findings, files, variables, host)
+}
+
+/// All files of a configuration in one tree.
+struct Gathered {
+    root: Node,
+    /// Whether every file could be read, so that what is not in the tree is nowhere.
+    complete: bool,
 }
 
 fn finish(
-    root: Option<Node>,
+    gathered: Option<Gathered>,
     sources: Vec<SourceFile>,
-    mut problems: Vec<Problem>,
+    findings: Findings,
     files: &dyn Files,
     variables: &dyn Variables,
     host: Host,
 ) -> Loaded {
     let mut gateway = None;
-    if let Some(mut root) = root {
-        repeated_keys(&root, &mut problems);
-        variables::fill(&mut root, variables, &mut problems);
-        let findings = Findings::default();
+    if let Some(Gathered { mut root, complete }) = gathered {
+        repeated_keys(&root, &findings);
+        variables::fill(&mut root, variables, &findings);
         let whole = Whole::read(&root, &findings);
-        let compiled = compile::compile(&whole, files, &sources, host, &findings);
-        problems.extend(findings.into_problems());
-        gateway = compiled;
+        gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
     }
-    let mut report = Report { files: sources, problems };
+    let mut report = Report { files: sources, problems: findings.into_problems() };
     report.sort();
     if report.has_errors() {
         gateway = None;
@@ -104,19 +111,31 @@ fn finish(
     Loaded { gateway, report }
 }
 
+/// A name relative to the folder of the file that gives it, without detours: the same file has one name.
+fn beside(file: &str, name: &str) -> String {
+    let joined = match file.rsplit_once('/') {
+        Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),
+        _ => name.to_owned(),
+    };
+    let parts: Vec<&str> = joined.split('/').filter(|part| *part != ".").collect();
+    parts.join("/")
+}
+
 /// A key given twice means that one of the two is not carried out.
-fn repeated_keys(node: &Node, problems: &mut Vec<Problem>) {
+fn repeated_keys(node: &Node, findings: &Findings) {
     match &node.value {
         Value::Map(entries) => {
-            for (at, (key, value)) in entries.iter().enumerate() {
-                if let Some((first, _)) = entries.iter().take(at).find(|(other, _)| other.name == key.name) {
+            let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
+            for (key, value) in entries {
+                let first = *seen.entry(&key.name).or_insert(key.span);
+                if first != key.span {
                     let problem = Problem::error(key.span, format!("the key `{}` is given twice", key.name));
-                    problems.push(problem.related(first.span, "first given here"));
+                    findings.push(problem.related(first, "first given here"));
                 }
-                repeated_keys(value, problems);
+                repeated_keys(value, findings);
             }
         }
-        Value::List(items) => items.iter().for_each(|item| repeated_keys(item, problems)),
+        Value::List(items) => items.iter().for_each(|item| repeated_keys(item, findings)),
         Value::Null | Value::Scalar(_) => {}
     }
 }

@@ -33,6 +33,9 @@ pub enum BadPath {
     /// A bare backslash, which some upstreams take for a slash.
     #[error("the path holds a backslash")]
     Backslash,
+    /// A dot segment with parameters (`..;x`), which some upstreams resolve after taking the parameters away.
+    #[error("the path holds a dot segment with parameters")]
+    DotParameters,
 }
 
 impl<'r> NormalPath<'r> {
@@ -45,6 +48,9 @@ impl<'r> NormalPath<'r> {
             return Ok(Self { text: Cow::Borrowed(raw), has_encoded_slash: false });
         }
         let (decoded, has_encoded_slash) = decode(raw.as_bytes())?;
+        if decoded.split('/').any(|segment| segment.starts_with(".;") || segment.starts_with("..;")) {
+            return Err(BadPath::DotParameters);
+        }
         Ok(Self { text: Cow::Owned(resolve(&decoded)), has_encoded_slash })
     }
 }
@@ -200,6 +206,9 @@ mod tests {
             ("/%00", BadPath::Control),
             ("/%0d%0a", BadPath::Control),
             ("/a\\..\\b", BadPath::Backslash),
+            ("/auth/..;/admin", BadPath::DotParameters),
+            ("/a/%2e%2e;x=1/b", BadPath::DotParameters),
+            ("/a/.;/b", BadPath::DotParameters),
         ] {
             assert_eq!(NormalPath::new(raw), Err(wanted), "{raw}");
         }

@@ -33,12 +33,15 @@ pub enum InvalidPattern {
     #[error("`*` may only be the last segment")]
     Star,
     /// A brace that does not enclose a whole segment.
-    #[error("a parameter is a whole segment, as in `/users/{{id}}`")]
+    #[error("a parameter is a whole segment of letters, digits and `_`, as in `/users/{{user_id}}`")]
     Brace,
+    /// A query.
+    #[error("a query is no part of a path; match it by `query`")]
+    Query,
     /// The same parameter twice.
     #[error("the parameter `{0}` stands twice")]
     Twice(String),
-    /// A literal segment that no normalised path can match.
+    /// A literal segment that no normalised path can match; the whole pattern as it is meant.
     #[error("no request has this path, as paths are normalised first; write `{0}`")]
     NotNormal(String),
     /// A literal that can't stand in a path at all.
@@ -57,7 +60,7 @@ impl Pattern {
         let inside = inside.strip_suffix('/').unwrap_or(inside);
         let mut segments: Vec<Segment> = Vec::new();
         for part in inside.split('/').filter(|_| !inside.is_empty()) {
-            let segment = segment(part)?;
+            let segment = segment(part, text)?;
             if segments.contains(&segment)
                 && let Segment::Parameter(name) = segment
             {
@@ -165,7 +168,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-fn segment(part: &str) -> Result<Segment, InvalidPattern> {
+fn segment(part: &str, whole: &str) -> Result<Segment, InvalidPattern> {
     if let Some(name) = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         let wellformed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         return if name.is_empty() || !wellformed {
@@ -180,10 +183,14 @@ fn segment(part: &str) -> Result<Segment, InvalidPattern> {
     if part.contains('*') {
         return Err(InvalidPattern::Star);
     }
+    if part.contains('?') {
+        return Err(InvalidPattern::Query);
+    }
     let written = format!("/{part}");
     let normal = NormalPath::new(&written).map_err(|_| InvalidPattern::Unusable)?;
-    if normal.text != written {
-        return Err(InvalidPattern::NotNormal(normal.text.trim_start_matches('/').to_owned()));
+    if part.is_empty() || normal.text != written {
+        let meant = NormalPath::new(whole).map_err(|_| InvalidPattern::Unusable)?;
+        return Err(InvalidPattern::NotNormal(meant.text.replace("%7B", "{").replace("%7D", "}")));
     }
     Ok(Segment::Literal(part.to_owned()))
 }
@@ -262,8 +269,11 @@ mod tests {
             ("/*/a", InvalidPattern::Star),
             ("/a{x}", InvalidPattern::Brace),
             ("/{x}/{x}", InvalidPattern::Twice("x".into())),
-            ("/%61", InvalidPattern::NotNormal("a".into())),
-            ("/a b", InvalidPattern::NotNormal("a%20b".into())),
+            ("/a?b", InvalidPattern::Query),
+            ("/%61/{x}", InvalidPattern::NotNormal("/a/{x}".into())),
+            ("/a b", InvalidPattern::NotNormal("/a%20b".into())),
+            ("/a//b/*", InvalidPattern::NotNormal("/a/b/*".into())),
+            ("/a/../b", InvalidPattern::NotNormal("/b".into())),
         ] {
             assert_eq!(Pattern::parse(text), Err(wanted), "{text}");
         }

@@ -178,7 +178,9 @@ async fn exchange<'g, H: Host>(
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         let (mut head, body) = response.into_parts();
-        let coding = applied.policy.finish(&method, &accepted, &mut head, body.length());
+        // What GET would have brought decides for HEAD too.
+        let length = if method == Method::HEAD { content_length(&head.headers) } else { body.length() };
+        let coding = applied.policy.finish(&method, &accepted, &mut head, length);
         let body = match coding {
             Some(coding) => body.compress(coding),
             None => body,
@@ -198,6 +200,10 @@ fn decorate(headers: &mut HeaderMap, trail: &Trail<'_>, request_id: HeaderValue)
     if let Some(outcome) = trail.cache {
         outcome.write_headers(headers);
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn only(headers: &HeaderMap, name: &HeaderName) -> HeaderMap {

@@ -167,3 +167,51 @@ fn is_new_trace(text: &str) -> bool {
 fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    fn sent(headers: &[(&str, &str)]) -> Sent {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Sent {
+            method: "GET".to_owned(),
+            target: "/".to_owned(),
+            headers: headers.iter().map(owned).collect(),
+            pieces: Vec::new(),
+            peer: Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    fn id_of(sent: &Sent, id: &str) -> (String, Bytes) {
+        let raw = Raw {
+            headers: vec![("x-request-id".to_owned(), id.to_owned()), ("date".to_owned(), "now".to_owned())],
+            body: Bytes::from(format!("urn:{id}")),
+            ..Raw::default()
+        };
+        let observed = Observed::new(sent, raw);
+        assert!(!observed.headers.contains_key("date"));
+        (observed.headers["x-request-id"].join("|"), observed.body)
+    }
+
+    #[test]
+    fn made_up_identifiers_look_alike_everywhere_and_others_stay() {
+        assert_eq!(id_of(&sent(&[]), ID), (NEW_ID.to_owned(), Bytes::from("urn:<request-id>")));
+        assert_eq!(id_of(&sent(&[]), "short").0, "short");
+        assert_eq!(id_of(&sent(&[("X-Request-Id", ID)]), ID).0, ID);
+    }
+
+    #[test]
+    fn compressed_content_is_compared_as_what_it_was() {
+        let body = coding::encode(tollgate_core::body::Coding::Gzip, b"hello").unwrap();
+        let headers = [("content-encoding", "gzip"), ("content-length", "25")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let observed = Observed::new(&sent(&[]), Raw { headers, body, ..Raw::default() });
+        assert_eq!(observed.body, "hello");
+        assert!(!observed.headers.contains_key("content-length"));
+    }
+}

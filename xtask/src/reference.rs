@@ -118,6 +118,8 @@ fn kind(property: &Value, definitions: &Map<String, Value>) -> String {
         return union(Some(property), definitions);
     }
     match property.get("type") {
+        // Where users choose the names, numbers are texts as well: that goes without saying.
+        Some(Value::Array(kinds)) if kinds.contains(&Value::from("string")) => "string".to_owned(),
         Some(Value::Array(kinds)) => {
             let named: Vec<&str> =
                 kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();

@@ -4,8 +4,7 @@
 
 mod chain;
 mod kinds;
-
-use std::collections::HashMap;
+mod link;
 
 use http::{HeaderName, Method};
 
@@ -14,15 +13,16 @@ use super::{
     Files, Host,
     decode::Findings,
     document::{EncodedSlash, Item, Route as WrittenRoute, Routed, Whole},
-    node::{Node, Span},
+    node::{Node, Span, Value},
     problem::{Problem, SourceFile},
     services::Services,
 };
 use crate::{
     gateway::{Gateway, Settings},
     identity::{X_USER_ID, X_USER_ROLES},
+    path::NormalPath,
     pattern::{Pattern, Segment},
-    route::{self, Ambiguity, Fields, HostPattern, Methods, OverrideOn, Route, Wanted, normalised_host},
+    route::{Fields, HostPattern, Methods, OverrideOn, Route, Wanted, normalised_host},
     transform::{forwarded::Trusted, rewrite::Target},
 };
 
@@ -30,6 +30,8 @@ use crate::{
 struct Bench<'b> {
     files: &'b dyn Files,
     sources: &'b [SourceFile],
+    /// Whether every file could be read.
+    complete: bool,
     host: Host,
     findings: &'b Findings,
 }
@@ -39,19 +41,44 @@ impl Bench<'_> {
         self.findings.push(problem);
     }
 
-    /// A file's name relative to the file in which it is written at `span`.
-    fn beside(&self, span: Span, name: &str) -> String {
-        let file = self.sources.get(span.file).map_or("", |source| source.name.as_str());
-        match file.rsplit_once('/') {
-            Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),
-            _ => name.to_owned(),
+    /// Notes that something is nowhere to be found, unless it may be in a file that could not be read.
+    fn miss(&self, problem: Problem) {
+        if self.complete {
+            self.note(problem);
         }
     }
 
+    /// Notes a list that says nothing where leaving it out would say "all".
+    fn not_empty(&self, node: &Node, key: &str) {
+        if let Some(list) = node.get(key)
+            && matches!(&list.value, Value::List(items) if items.is_empty())
+        {
+            let problem = Problem::error(list.span, format!("`{key}` is empty"));
+            self.note(problem.cure("name at least one, or leave the key out"));
+        }
+    }
+
+    /// A file's name relative to the file in which it is written at `span`.
+    fn beside(&self, span: Span, name: &str) -> String {
+        let file = self.sources.get(span.file).map_or("", |source| source.name.as_str());
+        super::beside(file, name)
+    }
+
     fn pattern(&self, node: &Node, text: &str) -> Option<Pattern> {
-        Pattern::parse(text)
-            .map_err(|error| self.note(Problem::error(node.span, format!("`{text}` is no path: {error}"))))
-            .ok()
+        match Pattern::parse(text) {
+            Ok(pattern) => Some(pattern),
+            Err(_) if node.is_filled() => {
+                self.note(Problem::error(
+                    node.span,
+                    format!("`{}` is no path once it is filled in", node.shown()),
+                ));
+                None
+            }
+            Err(error) => {
+                self.note(Problem::error(node.span, format!("`{text}` is no path: {error}")));
+                None
+            }
+        }
     }
 }
 
@@ -59,12 +86,13 @@ pub(super) fn compile(
     whole: &Whole<'_>,
     files: &dyn Files,
     sources: &[SourceFile],
+    complete: bool,
     host: Host,
     findings: &Findings,
 ) -> Option<Gateway> {
-    let bench = Bench { files, sources, host, findings };
+    let bench = Bench { files, sources, complete, host, findings };
     let folder = |span: Span, name: &str| bench.beside(span, name);
-    let mut services = Services::compile(&whole.services, &folder, files, host, findings);
+    let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds::default();
     check_top(whole, &bench);
 
@@ -82,7 +110,7 @@ pub(super) fn compile(
         })
         .collect();
     let chains = Chains::compile(whole, &mut services, &mut kinds, &bench);
-    let router = link(whole, routes, overrides, &chains, &bench);
+    let router = link::link(whole, routes, overrides, &chains, &bench);
     check_domain(whole, &bench);
 
     let mut identity_headers = vec![X_USER_ID, X_USER_ROLES];
@@ -116,20 +144,21 @@ fn host_of(domain: &str) -> Option<String> {
 fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
     let top = &whole.top;
     if whole.root.get("routes").is_none_or(|node| node.items().is_empty()) {
-        bench.note(
+        bench.miss(
             Problem::error(whole.root.span_of("routes"), "there are no `routes`, so nothing would be served")
                 .cure("add one: `routes: [{path: \"/*\", target_service: my-service}]`"),
         );
     }
-    for (listener, node) in top.listeners.iter().zip(whole.root.get("listeners").map_or(&[][..], Node::items))
-    {
+    bench.not_empty(whole.root, "listeners");
+    for (listener, node) in whole.root.members("listeners", &top.listeners) {
         check_address(&listener.address, node, bench);
     }
     if let (Some(admin), Some(node)) = (&top.admin, whole.root.get("admin")) {
         check_address(&admin.address, node, bench);
         let open = admin.token.as_deref().is_none_or(str::is_empty);
-        let loopback = admin.address.parse().is_ok_and(|at: std::net::SocketAddr| at.ip().is_loopback());
-        if open && !loopback {
+        // What is no address was just said to be none.
+        let reachable = admin.address.parse().is_ok_and(|at: std::net::SocketAddr| !at.ip().is_loopback());
+        if open && reachable {
             bench.note(
                 Problem::error(node.span, "an admin listener that others can reach needs a `token`")
                     .cure("set `token: \"${ADMIN_TOKEN}\"`, or listen on 127.0.0.1"),
@@ -143,11 +172,12 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
                 .cure("use `Memory`"),
         );
     }
+    let limits = &top.limits;
     for (key, value) in [
-        ("header_timeout_ms", top.limits.header_timeout_ms),
-        ("max_header_bytes", top.limits.max_header_bytes),
-        ("max_target_bytes", top.limits.max_target_bytes),
-        ("max_connections", top.limits.max_connections),
+        ("header_timeout_ms", limits.header_timeout_ms),
+        ("max_header_bytes", limits.max_header_bytes),
+        ("max_target_bytes", limits.max_target_bytes),
+        ("max_connections", limits.max_connections),
     ] {
         if value == 0 {
             let span = whole.root.get("limits").map_or(whole.root.span, |limits| limits.span_of(key));
@@ -158,35 +188,42 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
 
 fn check_address(address: &str, node: &Node, bench: &Bench<'_>) {
     if address.parse::<std::net::SocketAddr>().is_err() {
+        let node = node.get("address").unwrap_or(node);
         bench.note(
-            Problem::error(node.span_of("address"), format!("`{address}` is no address to listen on"))
+            Problem::error(node.span, format!("`{}` is no address to listen on", node.shown()))
                 .cure("write an IP address and a port, such as `127.0.0.1:8080` or `[::]:8080`"),
         );
     }
 }
 
 fn check_domain(whole: &Whole<'_>, bench: &Bench<'_>) {
-    let span = whole.root.span_of("public_domain");
+    let node = whole.root.get("public_domain").unwrap_or(whole.root);
     match &whole.top.public_domain {
         Some(domain) if host_of(domain).is_none() => {
-            bench.note(Problem::error(span, format!("`{domain}` is no host")));
+            bench.note(
+                Problem::error(node.span, format!("`{}` is no host", node.shown()))
+                    .cure("write a name, such as `api.example.com`"),
+            );
         }
-        None if whole.top.enforce_domain => {
+        None if whole.top.enforce_domain && whole.root.get("public_domain").is_none() => {
             let span = whole.root.span_of("enforce_domain");
-            bench.note(Problem::error(span, "`enforce_domain` needs a `public_domain`"));
+            bench.miss(
+                Problem::error(span, "`enforce_domain` needs a `public_domain`")
+                    .cure("say which: `public_domain: api.example.com`"),
+            );
         }
         _ => {}
     }
 }
 
 fn networks(whole: &Whole<'_>, bench: &Bench<'_>) -> Vec<ipnet::IpNet> {
-    let nodes = whole.root.get("trusted_proxies").map_or(&[][..], Node::items);
     let mut networks = Vec::new();
-    for (text, node) in whole.top.trusted_proxies.iter().zip(nodes) {
+    for (text, node) in whole.root.members("trusted_proxies", &whole.top.trusted_proxies) {
         match text.parse().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into())) {
             Ok(network) => networks.push(network),
             Err(_) => bench.note(
-                Problem::error(node.span, format!("`{text}` is no network")).cure("write it as `10.0.0.0/8`"),
+                Problem::error(node.span, format!("`{}` is no network", node.shown()))
+                    .cure("write it as `10.0.0.0/8`, or a single address"),
             ),
         }
     }
@@ -233,18 +270,23 @@ fn check_timeout(node: &Node, timeout: Option<u64>, bench: &Bench<'_>) {
 
 /// `Some(None)` where all methods are meant.
 fn methods(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Option<Methods>> {
+    bench.not_empty(node, "methods");
     if written.is_empty() {
         return Some(None);
     }
-    let nodes = node.get("methods").map_or(&[][..], Node::items);
     let mut methods = Vec::new();
-    for (text, node) in written.iter().zip(nodes) {
+    for (text, node) in node.members("methods", written) {
+        let upper = text.to_ascii_uppercase();
         match Method::from_bytes(text.as_bytes()) {
             // Methods are case-sensitive (RFC 9110 §9.1), and `get` is never what was meant.
-            Ok(method) if *text == text.to_ascii_uppercase() => methods.push(method),
-            _ => bench.note(
+            Ok(method) if *text == upper => methods.push(method),
+            Ok(_) if !node.is_filled() => bench.note(
                 Problem::error(node.span, format!("`{text}` is no method"))
-                    .cure(format!("did you mean `{}`?", text.to_ascii_uppercase())),
+                    .cure(format!("did you mean `{upper}`?")),
+            ),
+            _ => bench.note(
+                Problem::error(node.span, format!("`{}` is no method", node.shown()))
+                    .cure("write one in capitals, such as `GET`"),
             ),
         }
     }
@@ -252,13 +294,13 @@ fn methods(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Option<
 }
 
 fn hosts(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Vec<HostPattern>> {
-    let nodes = node.get("hosts").map_or(&[][..], Node::items);
+    bench.not_empty(node, "hosts");
     let mut hosts = Vec::new();
-    for (text, node) in written.iter().zip(nodes) {
+    for (text, node) in node.members("hosts", written) {
         match HostPattern::parse(text) {
             Some(host) => hosts.push(host),
             None => bench.note(
-                Problem::error(node.span, format!("`{text}` is no host"))
+                Problem::error(node.span, format!("`{}` is no host", node.shown()))
                     .cure("write a name without port, such as `api.example.com` or `*.example.com`"),
             ),
         }
@@ -272,11 +314,16 @@ fn fields(
     written: &std::collections::BTreeMap<String, String>,
     bench: &Bench<'_>,
 ) -> Option<Fields> {
-    let mut fields = Vec::new();
+    let mut fields: Vec<(String, Wanted)> = Vec::new();
+    let map = node.get(key).unwrap_or(node);
     for (name, wanted) in written {
+        let span = map.entry(name).map_or(map.span, |(key, _)| key.span);
         match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) if fields.iter().any(|(other, _)| other == name.as_str()) => {
+                bench.note(Problem::error(span, format!("the header `{name}` stands here twice")));
+            }
             Ok(name) => fields.push((name.as_str().to_owned(), Wanted::new(wanted))),
-            Err(_) => bench.note(Problem::error(node.span_of(key), format!("`{name}` is no header name"))),
+            Err(_) => bench.note(Problem::error(span, format!("`{name}` is no header name"))),
         }
     }
     (fields.len() == written.len()).then_some(Fields(fields))
@@ -284,6 +331,7 @@ fn fields(
 
 fn target(written: &Routed<'_, WrittenRoute>, pattern: &Pattern, bench: &Bench<'_>) -> Option<Target> {
     let Item { value, node } = &written.item;
+    let at = |key: &str| node.get(key).unwrap_or(node);
     match (&value.strip_prefix, &value.rewrite) {
         (None, None) => Some(Target::Kept),
         (Some(_), Some(_)) => {
@@ -294,11 +342,12 @@ fn target(written: &Routed<'_, WrittenRoute>, pattern: &Pattern, bench: &Bench<'
             None
         }
         (None, Some(template)) => Target::rewritten(template, pattern)
+            .and_then(|target| not_sendable(template).map_or(Ok(target), |why| Err(why.to_owned())))
             .map_err(|why| {
-                bench.note(Problem::error(
-                    node.span_of("rewrite"),
-                    format!("`{template}` can't be used: {why}"),
-                ))
+                let node = at("rewrite");
+                // The reason quotes the text.
+                let why = if node.is_filled() { "it does not fit the `path`" } else { &why };
+                bench.note(Problem::error(node.span, format!("`{}` can't be used: {why}", node.shown())));
             })
             .ok(),
         (Some(prefix), None) => {
@@ -306,15 +355,46 @@ fn target(written: &Routed<'_, WrittenRoute>, pattern: &Pattern, bench: &Bench<'
             if is_front_of(trimmed, pattern) {
                 return Some(Target::Stripped(trimmed.to_owned()));
             }
+            let (path, node) = (at("path"), at("strip_prefix"));
             bench.note(
                 Problem::error(
-                    node.span_of("strip_prefix"),
-                    format!("`{prefix}` is not the front of `{pattern}`, so it would never be stripped"),
+                    node.span,
+                    format!(
+                        "`{}` is not the front of `{}`, so it would never be stripped",
+                        node.shown(),
+                        path.shown()
+                    ),
                 )
-                .cure("write the first segments of `path`; for anything else use `rewrite`"),
+                .cure(match prefix.contains('{') {
+                    true => "only literal segments can be stripped; use `rewrite`",
+                    false => "write the first segments of `path`; for anything else use `rewrite`",
+                }),
             );
             None
         }
+    }
+}
+
+/// Why what `rewrite` makes is no path that can be sent, whatever its parameters are.
+fn not_sendable(template: &str) -> Option<&'static str> {
+    let mut pieces = template.strip_suffix("/*").unwrap_or(template).split('{');
+    let mut probe = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // Any segment will do for a parameter.
+        probe.push('x');
+        probe.push_str(piece.split_once('}').map_or(piece, |(_, after)| after));
+    }
+    if probe.is_empty() {
+        probe.push('/');
+    }
+    if probe.contains('?') {
+        Some("a query can't be rewritten")
+    } else if probe.contains('*') {
+        Some("`*` may only be the last segment")
+    } else if NormalPath::new(&probe).is_ok_and(|normal| normal.text == probe) {
+        None
+    } else {
+        Some("it is not normalised: resolve dots, merge slashes, percent-encode what can't stand in a path")
     }
 }
 
@@ -327,68 +407,4 @@ fn is_front_of(prefix: &str, pattern: &Pattern) -> bool {
                 .split('/')
                 .all(|part| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == part))
         })
-}
-
-/// Routes and chains into the look-up.
-fn link(
-    whole: &Whole<'_>,
-    routes: Vec<Option<Route>>,
-    overrides: Vec<Option<OverrideOn>>,
-    chains: &Chains<'_>,
-    bench: &Bench<'_>,
-) -> Option<route::Router> {
-    // Beyond this point indices are those of what could be read.
-    let (route_at, routes): (Vec<usize>, Vec<Route>) =
-        routes.into_iter().enumerate().filter_map(|(at, route)| Some((at, route?))).unzip();
-    let (override_at, overrides): (Vec<usize>, Vec<OverrideOn>) =
-        overrides.into_iter().enumerate().filter_map(|(at, on)| Some((at, on?))).unzip();
-    let original = |list: &[usize], index: usize| list.get(index).copied().unwrap_or(usize::MAX);
-    let mut patience = HashMap::new();
-    for (index, written) in whole.overrides.iter().enumerate() {
-        check_timeout(written.item.node, written.item.value.timeout_ms, bench);
-        patience.insert(index, written.item.value.timeout_ms);
-    }
-    let built = route::build(routes, &overrides, |route, index, pattern, holding| {
-        let written = original(&route_at, index);
-        let holding: Vec<usize> = holding.iter().map(|index| original(&override_at, *index)).collect();
-        let mut plan = chains.plan(written, pattern, &holding, bench);
-        let own = whole.routes.get(written).and_then(|route| route.item.value.timeout_ms);
-        let timeout = holding.iter().rev().find_map(|index| patience.get(index).copied().flatten()).or(own);
-        plan.patience = route.service.patience;
-        if let Some(timeout) = timeout {
-            plan.patience.head_ms = timeout;
-        }
-        plan.into()
-    });
-    let place = |index: usize| {
-        let node = whole.routes.get(original(&route_at, index)).map(|written| written.item.node);
-        node.map_or(whole.root.span, |node| node.span_of("path"))
-    };
-    built
-        .map_err(|ambiguities| {
-            for ambiguity in ambiguities {
-                bench.note(match ambiguity {
-                    Ambiguity::Routes(first, second) => {
-                        let (first, second) = (place(first.min(second)), place(first.max(second)));
-                        Problem::error(
-                            second,
-                            "two routes can match the same request, and neither is more specific",
-                        )
-                        .related(first, "the other one is here")
-                        .cure("make one more specific: by `methods`, `hosts`, `headers` or `query`")
-                    }
-                    Ambiguity::Refused(pattern) => Problem::error(
-                        whole.root.span_of("routes"),
-                        format!("`{pattern}` can't be looked up"),
-                    ),
-                    Ambiguity::Overrides(index) => {
-                        let node = whole.overrides.get(original(&override_at, index)).map(|on| on.item.node);
-                        let span = node.map_or(whole.root.span, |node| node.span_of("path"));
-                        Problem::error(span, "too many overrides may or may not hold for the same requests")
-                            .cure("write overrides whose paths contain one another, or fewer with `methods`")
-                    }
-                });
-            }
-        })
-        .ok()
 }

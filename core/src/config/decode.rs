@@ -1,37 +1,64 @@
 //! From the marked tree to the document, by serde, without stopping at the first mistake.
 //!
-//! A value of the wrong type is noted and replaced by an empty one, an unknown key is noted and skipped;
-//! only a missing key gives up its mapping. So one run lists what a user has to mend.
+//! A value that can't be read is noted and passed over, and so is an unknown key; for a key that is missing
+//! an empty value stands in. So one run lists what a user has to mend, and what stood in is not complained of.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    fmt,
+};
 
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
         value::StrDeserializer,
     },
 };
 
 use super::{
-    node::{Key, Node, Scalar, Value},
+    node::{Key, Node, Scalar, Span, Value},
     planned,
     problem::{Problem, nearest},
 };
 
-/// Collects what decoding finds.
+/// Collects what is found, each thing once.
 #[derive(Default)]
 pub(crate) struct Findings {
     problems: RefCell<Vec<Problem>>,
+    said: RefCell<HashSet<(Span, String)>>,
+    /// Places where something else stands in for what was written: what is said of those misleads.
+    unread: RefCell<HashSet<Span>>,
 }
 
 impl Findings {
     pub(crate) fn push(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
+        if !self.unread.borrow().contains(&problem.span) {
+            self.add(problem);
+        }
     }
 
-    pub(crate) fn any(&self) -> bool {
-        !self.problems.borrow().is_empty()
+    /// Notes that the value at `span` can't be read, and is therefore nothing to be judged any further.
+    pub(crate) fn unreadable(&self, span: Span, problem: Problem) {
+        self.push(problem);
+        self.pass_over(span);
+    }
+
+    /// Notes that the mapping at `span` lacks something. It may lack several things, and each is said.
+    pub(crate) fn lacking(&self, span: Span, problem: Problem) {
+        self.add(problem);
+        self.pass_over(span);
+    }
+
+    fn pass_over(&self, span: Span) {
+        self.unread.borrow_mut().insert(span);
+    }
+
+    fn add(&self, problem: Problem) {
+        if self.said.borrow_mut().insert((problem.span, problem.message.clone())) {
+            self.problems.borrow_mut().push(problem);
+        }
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
@@ -39,17 +66,65 @@ impl Findings {
     }
 }
 
-/// Decodes a node. `None` when too much is missing; the findings say what.
+/// Mappings with mistakes that are read anew at most, so that a file of nothing but mistakes ends in time.
+const MAX_PASSES: usize = 64;
+
+/// Decodes a node. `None` where it is nothing of the kind; the findings say what it lacks.
 /// `elsewhere` are keys of this mapping which others read.
 pub(crate) fn decode<T: DeserializeOwned>(node: &Node, elsewhere: &[&str], findings: &Findings) -> Option<T> {
-    T::deserialize(Decoder { node, elsewhere, findings }).ok()
+    let passes = Passes::default();
+    for _ in 0..MAX_PASSES {
+        if let Ok(value) = T::deserialize(Decoder { node, elsewhere, findings, passes: &passes }) {
+            return Some(value);
+        }
+        // serde gives a mapping up at its first mistake. The mistake is known now, so the next pass gets by.
+        if !passes.learnt.take() {
+            break;
+        }
+    }
+    None
 }
+
+/// What earlier passes have found out.
+#[derive(Default)]
+struct Passes {
+    /// Values that can't be read: they are treated as not written.
+    beyond: RefCell<HashSet<*const Node>>,
+    /// Keys that mappings lack: something empty is read for them.
+    lacking: RefCell<HashSet<(*const Node, &'static str)>>,
+    /// Keys that mappings lack because they were misspelt, or something stands for them that is not carried out
+    /// yet. That is said there.
+    excused: RefCell<HashSet<(*const Node, String)>>,
+    learnt: Cell<bool>,
+}
+
+impl Passes {
+    fn give_up(&self, node: &Node) {
+        if self.beyond.borrow_mut().insert(node) {
+            self.learnt.set(true);
+        }
+    }
+
+    fn lacks(&self, node: &Node, key: &'static str) {
+        if self.lacking.borrow_mut().insert((node, key)) {
+            self.learnt.set(true);
+        }
+    }
+
+    fn has_given_up(&self, node: &Node) -> bool {
+        self.beyond.borrow().contains(&std::ptr::from_ref(node))
+    }
+}
+
+/// Stands in for the value of a key that is missing.
+static NOTHING: Node = Node { span: Span { file: 0, line: 0, column: 0, length: 0 }, value: Value::Null };
 
 #[derive(Clone, Copy)]
 struct Decoder<'n> {
     node: &'n Node,
     elsewhere: &'n [&'n str],
     findings: &'n Findings,
+    passes: &'n Passes,
 }
 
 /// Why decoding of one value gave up.
@@ -57,15 +132,20 @@ struct Decoder<'n> {
 pub(crate) enum Fault {
     /// The finding is noted already.
     Noted,
-    /// To be noted at the mapping that is being decoded.
+    /// To be noted at the value that is being decoded.
     Unnoted(String),
+    /// Something else was wanted there.
+    Wanted(String),
+    /// The mapping that is being decoded lacks a key.
+    Missing(&'static str),
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Noted => f.write_str("noted"),
-            Self::Unnoted(message) => f.write_str(message),
+            Self::Unnoted(text) | Self::Wanted(text) => f.write_str(text),
+            Self::Missing(key) => f.write_str(key),
         }
     }
 }
@@ -77,8 +157,17 @@ impl de::Error for Fault {
         Self::Unnoted(message.to_string())
     }
 
+    /// What was found is left out: it may hold the value of a variable.
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::Wanted(expected.to_string())
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::Wanted(expected.to_string())
+    }
+
     fn missing_field(field: &'static str) -> Self {
-        Self::Unnoted(format!("the key `{field}` is missing"))
+        Self::Missing(field)
     }
 }
 
@@ -88,7 +177,7 @@ impl<'n> Decoder<'n> {
     }
 
     fn at(&self, node: &'n Node) -> Self {
-        Self { node, elsewhere: &[], findings: self.findings }
+        Self { node, elsewhere: &[], ..*self }
     }
 
     fn scalar(&self) -> Option<&'n Scalar> {
@@ -98,38 +187,85 @@ impl<'n> Decoder<'n> {
         }
     }
 
+    /// Notes what keeps this node from being read, unless it is no node of the document.
+    fn unreadable(&self, problem: impl FnOnce() -> Problem) {
+        if !std::ptr::eq(self.node, &NOTHING) {
+            self.findings.unreadable(self.node.span, problem());
+        }
+    }
+
     /// Notes that something else was wanted.
     fn wanted(&self, what: &str) {
-        let found = match self.scalar() {
-            Some(scalar) => format!("`{}`", scalar.shown()),
-            None => self.node.kind().to_owned(),
-        };
-        self.note(Problem::error(self.node.span, format!("expected {what}, found {found}")));
+        self.unreadable(|| {
+            let found = match self.scalar() {
+                Some(scalar) if scalar.is_literal() => format!("the text `{}`", scalar.shown()),
+                Some(scalar) => format!("`{}`", scalar.shown()),
+                None => self.node.kind().to_owned(),
+            };
+            Problem::error(self.node.span, format!("expected {what}, found {found}"))
+        });
+    }
+
+    /// Gives the node up, once what is wrong with it is noted.
+    fn beyond<T>(&self) -> Result<T, Fault> {
+        self.passes.give_up(self.node);
+        Err(Fault::Noted)
     }
 
     /// Turns an error that names no place into a finding at this node.
     fn located<T>(&self, outcome: Result<T, Fault>) -> Result<T, Fault> {
-        outcome.map_err(|fault| {
-            if let Fault::Unnoted(message) = fault {
-                self.note(Problem::error(self.node.span, message));
-            }
-            Fault::Noted
-        })
+        match outcome {
+            Ok(value) => return Ok(value),
+            Err(Fault::Noted) => return Err(Fault::Noted),
+            Err(Fault::Unnoted(message)) => self.unreadable(|| Problem::error(self.node.span, message)),
+            Err(Fault::Wanted(what)) => self.wanted(&what),
+            Err(Fault::Missing(key)) => self.lacks(key),
+        }
+        self.beyond()
+    }
+
+    fn lacks(&self, key: &'static str) {
+        if !std::ptr::eq(self.node, &NOTHING) {
+            let span = self.node.span;
+            self.findings.lacking(span, Problem::error(span, format!("the key `{key}` is missing")));
+        }
     }
 
     fn number<T: std::str::FromStr + Default>(&self, what: &str) -> T {
-        let parsed = self
-            .scalar()
-            .filter(|scalar| scalar.plain || scalar.written.is_some())
-            .and_then(|scalar| scalar.text.replace('_', "").parse().ok());
-        parsed.unwrap_or_else(|| {
-            self.wanted(what);
-            T::default()
-        })
+        let digits = |scalar: &Scalar| {
+            !scalar.text.is_empty() && scalar.text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let read = |text: &str| text.replace('_', "").parse().ok();
+        let too_large = self.scalar().is_some_and(|scalar| digits(scalar) && read(&scalar.text).is_none());
+        self.plain(if too_large { "a smaller number" } else { what }, read).unwrap_or_default()
+    }
+
+    /// What a scalar without quotes means.
+    fn plain<T>(&self, what: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let meant = self.scalar().and_then(|scalar| Some((scalar, read(&scalar.text)?)));
+        match meant {
+            Some((scalar, value)) if !scalar.is_literal() => return Some(value),
+            Some((scalar, _)) => self.unreadable(|| {
+                let message = format!("expected {what}, found the text `{}`", scalar.shown());
+                Problem::error(self.node.span, message).cure("leave the quotes out")
+            }),
+            None => self.wanted(what),
+        }
+        None
     }
 
     fn unknown(&self, structure: &str, key: &Key, fields: &[&str]) {
+        let excuse = |missing: &str| {
+            if self.node.get(missing).is_none() {
+                self.passes.excused.borrow_mut().insert((self.node, missing.to_owned()));
+                self.findings.pass_over(self.node.span);
+            }
+        };
         if let Some(when) = planned::key(structure, &key.name) {
+            fields
+                .iter()
+                .filter(|field| when.contains(&format!("`{field}`")))
+                .for_each(|field| excuse(field));
             self.note(
                 Problem::error(
                     key.span,
@@ -139,13 +275,41 @@ impl<'n> Decoder<'n> {
             );
             return;
         }
-        let by_hand = BY_HAND.iter().filter(|(owner, _)| *owner == structure).map(|(_, key)| key);
-        let known = || fields.iter().chain(self.elsewhere).chain(by_hand.clone()).copied();
+        let by_hand = BY_HAND.iter().filter(|(owner, _)| *owner == structure).map(|(_, key)| *key);
+        let known: Vec<&str> = fields.iter().chain(self.elsewhere).copied().chain(by_hand).collect();
         let problem = Problem::error(key.span, format!("unknown key `{}`", key.name));
-        self.note(match nearest(&key.name, known()) {
-            Some(near) => problem.cure(format!("did you mean `{near}`?")),
-            None => problem.cure(format!("known keys are: {}", known().collect::<Vec<_>>().join(", "))),
+        self.note(match nearest(&key.name, known.iter().copied()) {
+            Some(near) => {
+                excuse(near);
+                problem.cure(format!("did you mean `{near}`?"))
+            }
+            None => problem.cure(format!("known keys are: {}", known.join(", "))),
         });
+    }
+
+    /// The entries of a mapping that are to be read: known, given a value, and not given up.
+    fn entries(&self, name: &str, fields: &[&str], entries: &'n [(Key, Node)]) -> Vec<(&'n str, &'n Node)> {
+        let mut known: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let owned = fields.contains(&key.name.as_str());
+            let others =
+                || self.elsewhere.contains(&key.name.as_str()) || BY_HAND.contains(&(name, &key.name));
+            if value.value == Value::Null && planned::key(name, &key.name).is_some() {
+                // Nothing is asked for.
+            } else if !owned && !others() {
+                self.unknown(name, key, fields);
+            } else if value.value == Value::Null && !OFF_BY_NULL.contains(&(name, &key.name)) {
+                let problem = Problem::error(key.span, format!("the key `{}` has no value", key.name));
+                self.note(problem.cure("give it one, or leave the key out"));
+                self.findings.pass_over(value.span);
+            } else if owned
+                && !self.passes.has_given_up(value)
+                && known.iter().all(|(seen, _)| *seen != key.name)
+            {
+                known.push((&key.name, value));
+            }
+        }
+        known
     }
 }
 
@@ -164,8 +328,8 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
     numbers! {
         deserialize_u8 visit_u8 u8, "a number from 0 to 255";
         deserialize_u16 visit_u16 u16, "a number from 0 to 65535";
-        deserialize_u32 visit_u32 u32, "a whole number";
-        deserialize_u64 visit_u64 u64, "a whole number";
+        deserialize_u32 visit_u32 u32, "a whole number without sign";
+        deserialize_u64 visit_u64 u64, "a whole number without sign";
         deserialize_i8 visit_i8 i8, "a whole number";
         deserialize_i16 visit_i16 i16, "a whole number";
         deserialize_i32 visit_i32 i32, "a whole number";
@@ -175,14 +339,12 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
     }
 
     fn deserialize_bool<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let value = match self.scalar().map(|scalar| scalar.text.as_str()) {
-            Some("true" | "True" | "TRUE") => true,
-            Some("false" | "False" | "FALSE") => false,
-            _ => {
-                self.wanted("`true` or `false`");
-                false
-            }
+        let read = |text: &str| match text {
+            "true" | "True" | "TRUE" => Some(true),
+            "false" | "False" | "FALSE" => Some(false),
+            _ => None,
         };
+        let value = self.plain("`true` or `false`", read).unwrap_or_default();
         visitor.visit_bool(value)
     }
 
@@ -191,12 +353,7 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
             Value::Null => visitor.visit_unit(),
             Value::List(items) => visitor.visit_seq(Items { items: items.iter(), of: self }),
             Value::Map(entries) => visitor.visit_map(Entries::all(entries, self)),
-            Value::Scalar(Scalar { text, plain: true, .. }) if text == "true" => visitor.visit_bool(true),
-            Value::Scalar(Scalar { text, plain: true, .. }) if text == "false" => visitor.visit_bool(false),
-            Value::Scalar(scalar) => match scalar.text.parse::<u64>() {
-                Ok(number) if scalar.plain => visitor.visit_u64(number),
-                _ => visitor.visit_borrowed_str(&scalar.text),
-            },
+            Value::Scalar(scalar) => visitor.visit_borrowed_str(&scalar.text),
         };
         self.located(outcome)
     }
@@ -228,28 +385,37 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.scalar() {
-            Some(scalar) if name == TEXT_OR => self.located(visitor.visit_borrowed_str(&scalar.text)),
+        match &self.node.value {
+            Value::Map(_) if name == MAPPING_OR => self.located(visitor.visit_newtype_struct(self)),
+            _ if name == MAPPING_OR => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
 
     fn deserialize_seq<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if !matches!(self.node.value, Value::List(_) | Value::Null) {
-            self.wanted("a list");
+        match &self.node.value {
+            Value::List(_) => {}
+            Value::Scalar(scalar) => self.unreadable(|| {
+                let message = format!("expected a list, found `{}`", scalar.shown());
+                Problem::error(self.node.span, message).cure(format!("write `[{}]`", scalar.shown()))
+            }),
+            _ => self.wanted("a list"),
         }
-        self.located(visitor.visit_seq(Items { items: self.node.items().iter(), of: self }))
+        let mut items = self.node.items();
+        // Places are found by counting, so a list is whole or empty.
+        if items.iter().any(|item| self.passes.has_given_up(item)) {
+            self.findings.pass_over(self.node.span);
+            items = &[];
+        }
+        self.located(visitor.visit_seq(Items { items: items.iter(), of: self }))
     }
 
     fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match &self.node.value {
-            Value::Map(entries) => self.located(visitor.visit_map(Entries::all(entries, self))),
-            Value::Null => self.located(visitor.visit_map(Entries::all(&[], self))),
-            _ => {
-                self.wanted("a mapping");
-                self.located(visitor.visit_map(Entries::all(&[], self)))
-            }
-        }
+        let Value::Map(entries) = &self.node.value else {
+            self.wanted("a mapping");
+            return self.located(visitor.visit_map(Entries::all(&[], self)));
+        };
+        self.located(visitor.visit_map(Entries::all(entries, self)))
     }
 
     fn deserialize_struct<V: Visitor<'n>>(
@@ -260,27 +426,32 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
     ) -> Result<V::Value, Fault> {
         let entries: &[(Key, Node)] = match &self.node.value {
             Value::Map(entries) => entries,
-            Value::Null => &[],
             _ => {
                 self.wanted("a mapping");
-                return Err(Fault::Noted);
+                if !std::ptr::eq(self.node, &NOTHING) {
+                    return self.beyond();
+                }
+                &[]
             }
         };
-        let mut known: Vec<&(Key, Node)> = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let key = &entry.0;
-            if !fields.contains(&key.name.as_str()) {
-                if !self.elsewhere.contains(&key.name.as_str())
-                    && !BY_HAND.contains(&(name, key.name.as_str()))
-                {
-                    self.unknown(name, key, fields);
+        let mut known = self.entries(name, fields, entries);
+        let lacking =
+            |field: &&str| self.passes.lacking.borrow().contains(&(std::ptr::from_ref(self.node), *field));
+        known.extend(fields.iter().copied().filter(lacking).map(|field| (field, &NOTHING)));
+        match visitor.visit_map(Entries { entries: known, next: 0, of: self }) {
+            Err(Fault::Missing(key)) => {
+                // Of a key that is there, the value is beyond reading, which is said there.
+                let excused =
+                    self.passes.excused.borrow().contains(&(std::ptr::from_ref(self.node), key.to_owned()));
+                if !excused && entries.iter().all(|(written, _)| written.name != key) {
+                    self.lacks(key);
                 }
-            } else if known.iter().all(|(seen, _)| seen.name != key.name) {
-                known.push(entry);
+                self.findings.pass_over(self.node.span);
+                self.passes.lacks(self.node, key);
+                Err(Fault::Noted)
             }
+            outcome => self.located(outcome),
         }
-        let access = Entries { entries: known, next: 0, of: self };
-        self.located(visitor.visit_map(access))
     }
 
     fn deserialize_enum<V: Visitor<'n>>(
@@ -291,7 +462,7 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
     ) -> Result<V::Value, Fault> {
         let Some(scalar) = self.scalar() else {
             self.wanted(&format!("one of {}", variants.join(", ")));
-            return Err(Fault::Noted);
+            return self.beyond();
         };
         match variants.iter().find(|variant| **variant == scalar.text) {
             Some(variant) => {
@@ -299,12 +470,15 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
                 self.located(visitor.visit_enum(deserializer))
             }
             None => {
-                let problem = Problem::error(self.node.span, format!("unknown value `{}`", scalar.shown()));
-                self.note(match nearest(&scalar.text, variants.iter().copied()) {
-                    Some(near) => problem.cure(format!("did you mean `{near}`?")),
-                    None => problem.cure(format!("known values are: {}", variants.join(", "))),
+                self.unreadable(|| {
+                    let problem =
+                        Problem::error(self.node.span, format!("unknown value `{}`", scalar.shown()));
+                    match nearest(&scalar.text, variants.iter().copied()) {
+                        Some(near) => problem.cure(format!("did you mean `{near}`?")),
+                        None => problem.cure(format!("known values are: {}", variants.join(", "))),
+                    }
                 });
-                Err(Fault::Noted)
+                self.beyond()
             }
         }
     }
@@ -315,15 +489,16 @@ impl<'n> Deserializer<'n> for Decoder<'n> {
     }
 }
 
-/// The name by which [`text_or`] tells the decoder what is wanted, as serde has no word for it.
-const TEXT_OR: &str = "text, or something else";
+/// The name by which [`mapping_or`] tells the decoder what is wanted, as serde has no word for it.
+const MAPPING_OR: &str = "a mapping, or something else";
 
-/// Reads what may be a text or a structure: a text is visited as one, anything else as `some`.
-pub(crate) fn text_or<'n, D: Deserializer<'n>, V: Visitor<'n>>(
+/// Reads what may be a mapping or something else: a mapping is visited as a newtype, in which its type then
+/// reads itself, anything else as what it is.
+pub(crate) fn mapping_or<'n, D: Deserializer<'n>, V: Visitor<'n>>(
     deserializer: D,
     visitor: V,
 ) -> Result<V::Value, D::Error> {
-    deserializer.deserialize_newtype_struct(TEXT_OR, visitor)
+    deserializer.deserialize_newtype_struct(MAPPING_OR, visitor)
 }
 
 /// Keys that [`super::document`] reads itself, member by member: because their shape depends on a `type`,
@@ -336,6 +511,10 @@ const BY_HAND: [(&str, &str); 6] = [
     ("Route", "policies"),
     ("Override", "policies"),
 ];
+
+/// Keys that `null` turns off. Elsewhere a key without value is one whose value was forgotten, and guessing
+/// could open what was meant to be closed.
+const OFF_BY_NULL: [(&str, &str); 1] = [("Telemetry", "access_log")];
 
 struct Items<'n> {
     items: std::slice::Iter<'n, Node>,
@@ -354,14 +533,15 @@ impl<'n> SeqAccess<'n> for Items<'n> {
 }
 
 struct Entries<'n> {
-    entries: Vec<&'n (Key, Node)>,
+    entries: Vec<(&'n str, &'n Node)>,
     next: usize,
     of: Decoder<'n>,
 }
 
 impl<'n> Entries<'n> {
     fn all(entries: &'n [(Key, Node)], of: Decoder<'n>) -> Self {
-        Self { entries: entries.iter().collect(), next: 0, of }
+        let entries = entries.iter().filter(|(_, value)| !of.passes.has_given_up(value));
+        Self { entries: entries.map(|(key, value)| (key.name.as_str(), value)).collect(), next: 0, of }
     }
 }
 
@@ -371,7 +551,7 @@ impl<'n> MapAccess<'n> for Entries<'n> {
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         let Some((key, _)) = self.entries.get(self.next) else { return Ok(None) };
         let deserializer: de::value::BorrowedStrDeserializer<'n, Fault> =
-            de::value::BorrowedStrDeserializer::new(&key.name);
+            de::value::BorrowedStrDeserializer::new(key);
         seed.deserialize(deserializer).map(Some)
     }
 

@@ -1,7 +1,7 @@
 //! The written form of a configuration: one type a mapping, one field a key. The comments on the fields
 //! are the reference and the editor's help (they become the JSON Schema).
 //!
-//! Nothing here is checked beyond its type: that is [`super::check`]'s, and meaning is [`super::compile`]'s.
+//! Nothing here is checked beyond its type: meaning is [`super::compile`]'s.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,9 +11,10 @@ use serde::{
 };
 
 use super::{
-    decode::{Findings, decode},
+    decode::{Findings, decode, mapping_or},
     node::{Node, Value},
     policy::{Policy, policies},
+    problem::Problem,
 };
 
 /// A member of the document together with the node it was read from.
@@ -54,51 +55,62 @@ pub struct Routed<'n, T> {
 impl<'n> Whole<'n> {
     /// Reads the document; what can't be read is noted and left out.
     pub(crate) fn read(root: &'n Node, findings: &Findings) -> Self {
-        let services = match root.get("services").map(|node| &node.value) {
-            Some(Value::Map(entries)) => entries
+        let services = match root.get("services") {
+            Some(Node { value: Value::Map(entries), .. }) => entries
                 .iter()
                 .filter_map(|(key, node)| Some((key.name.clone(), item(node, findings)?)))
                 .collect(),
-            _ => Vec::new(),
-        };
-        for (key, wanted) in [
-            ("services", "a mapping"),
-            ("routes", "a list"),
-            ("policies", "a list"),
-            ("route_overrides", "a list"),
-        ] {
-            if let Some(node) = root.get(key)
-                && !matches!(&node.value, Value::Null)
-                && matches!(&node.value, Value::Map(_)) != (wanted == "a mapping")
-            {
-                let message = format!("`{key}` holds {}, expected {wanted}", node.kind());
-                findings.push(super::problem::Problem::error(node.span, message));
+            other => {
+                wrong_shape(other, "a mapping from names to services", findings);
+                Vec::new()
             }
-        }
+        };
         Self {
             root,
             top: decode(root, &[], findings).unwrap_or_default(),
             services,
-            routes: routed(root.get("routes"), findings),
+            routes: routed(root.get("routes"), "a list of routes", findings),
             policies: policies(root.get("policies"), findings),
-            overrides: routed(root.get("route_overrides"), findings),
+            overrides: routed(root.get("route_overrides"), "a list of overrides", findings),
         }
     }
 }
 
 fn item<'n, T: DeserializeOwned>(node: &'n Node, findings: &Findings) -> Option<Item<'n, T>> {
-    Some(Item { value: decode(node, &["policies"], findings)?, node })
+    Some(Item { value: decode(node, &[], findings)?, node })
 }
 
-fn routed<'n, T: DeserializeOwned>(list: Option<&'n Node>, findings: &Findings) -> Vec<Routed<'n, T>> {
-    let items = list.map_or(&[][..], Node::items);
-    items
+fn routed<'n, T: DeserializeOwned>(
+    list: Option<&'n Node>,
+    wanted: &str,
+    findings: &Findings,
+) -> Vec<Routed<'n, T>> {
+    members(list, wanted, findings)
         .iter()
         .filter_map(|node| {
             let policies = policies(node.get("policies"), findings);
             Some(Routed { item: item(node, findings)?, policies })
         })
         .collect()
+}
+
+/// The members of a list that is read member by member.
+pub(super) fn members<'n>(list: Option<&'n Node>, wanted: &str, findings: &Findings) -> &'n [Node] {
+    match list {
+        Some(Node { value: Value::List(items), .. }) => items,
+        other => {
+            wrong_shape(other, wanted, findings);
+            &[]
+        }
+    }
+}
+
+/// A key without value is noted where its mapping is decoded.
+fn wrong_shape(node: Option<&Node>, wanted: &str, findings: &Findings) {
+    if let Some(node) = node.filter(|node| node.value != Value::Null) {
+        let message = format!("expected {wanted}, found {}", node.kind());
+        findings.unreadable(node.span, Problem::error(node.span, message));
+    }
 }
 
 /// The keys at the top of `tollgate.yaml`.
@@ -411,7 +423,7 @@ impl<'de> Deserialize<'de> for Endpoint {
                 LongEndpoint::deserialize(deserializer).map(Endpoint::Long)
             }
         }
-        super::decode::text_or(deserializer, Either)
+        mapping_or(deserializer, Either)
     }
 }
 
@@ -481,12 +493,6 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany, E> {
                 Ok(OneOrMany::One(text.to_owned()))
-            }
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(value.to_string()))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(value.to_string()))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<OneOrMany, A::Error> {
                 Vec::deserialize(SeqAccessDeserializer::new(access)).map(OneOrMany::Many)

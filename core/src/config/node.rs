@@ -3,7 +3,7 @@
 //! Decoding, checking and explaining all point into this tree; nothing here knows what a key means.
 
 /// A place in a file; lines and columns count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Span {
     /// Index of the file among those that were read.
     pub file: usize,
@@ -58,6 +58,12 @@ pub struct Scalar {
 }
 
 impl Scalar {
+    /// Whether it was put in quotes, and so means neither a number nor a truth value. A variable has to be
+    /// quoted in places, so its value may mean either.
+    pub fn is_literal(&self) -> bool {
+        !self.plain && self.written.is_none()
+    }
+
     /// What a message may say of it: never the value of a variable.
     pub fn shown(&self) -> &str {
         self.written.as_deref().unwrap_or(&self.text)
@@ -84,12 +90,39 @@ impl Node {
         }
     }
 
+    /// The members of what may be one text or a list of texts.
+    pub fn each(&self) -> &[Self] {
+        match &self.value {
+            Value::Scalar(_) => std::slice::from_ref(self),
+            _ => self.items(),
+        }
+    }
+
+    /// What was read from the list `key`, each member with its place. Members of a default have this node's.
+    pub fn members<'n, T>(&'n self, key: &str, values: &'n [T]) -> impl Iterator<Item = (&'n T, &'n Self)> {
+        let nodes = self.get(key).map_or(&[][..], Self::each);
+        values.iter().enumerate().map(move |(at, value)| (value, nodes.get(at).unwrap_or(self)))
+    }
+
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar(scalar) => Some(&scalar.text),
             _ => None,
         }
+    }
+
+    /// What messages may show of the node: its text as written, never the value of a variable.
+    pub fn shown(&self) -> &str {
+        match &self.value {
+            Value::Scalar(scalar) => scalar.shown(),
+            _ => self.kind(),
+        }
+    }
+
+    /// Whether its text holds the value of a variable, so that no message may quote any part of it.
+    pub fn is_filled(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.written.is_some())
     }
 
     /// Where the value of `name` stands, or else where this node does.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{
     decode::{Findings, decode},
-    document::{Item, OneOrMany},
-    node::{Node, Value},
+    document::{Item, OneOrMany, members},
+    node::{Key, Node, Value},
     planned,
     problem::{Problem, nearest},
 };
@@ -18,12 +18,24 @@ use crate::policy::Stage;
 pub struct Policy {
     /// What every policy has.
     pub head: Head,
-    /// What its type adds; none where a policy of that name is merely removed.
-    pub kind: Option<Kind>,
+    /// What its type adds.
+    pub body: Body,
+}
+
+/// What a policy is.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
+pub enum Body {
+    /// A policy, by the keys of its type.
+    Kind(Kind),
+    /// The removal of the policy of this name.
+    Removal,
+    /// Nothing that can be read; of the stage, where its type at least is known.
+    Unreadable(Option<Stage>),
 }
 
 /// The keys of every policy.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Head {
     /// Identifies the policy: a later one of the same name replaces the earlier one whole.
@@ -37,7 +49,7 @@ pub struct Head {
     /// Paths, written as in routes, for which the policy does not hold.
     #[serde(default)]
     pub exclude_paths: Vec<String>,
-    /// Removes the policy of this name.
+    /// Removes the policy of this name; then nothing but `name` and `description` stands beside it.
     #[serde(default)]
     pub disabled: bool,
 }
@@ -62,9 +74,14 @@ macro_rules! kinds {
                 match self { $(Self::$variant(_) => Stage::$stage,)* }
             }
 
-            fn read(name: &str, node: &Node, findings: &Findings) -> Option<Self> {
+            /// The stage of a type.
+            fn stage_of(name: &str) -> Option<Stage> {
+                match name { $($name => Some(Stage::$stage),)* _ => None }
+            }
+
+            fn read(name: &str, node: &Node, elsewhere: &[&str], findings: &Findings) -> Option<Self> {
                 match name {
-                    $($name => decode::<$keys>(node, HEAD, findings).map(Self::$variant),)*
+                    $($name => decode::<$keys>(node, elsewhere, findings).map(Self::$variant),)*
                     _ => None,
                 }
             }
@@ -303,61 +320,83 @@ impl Default for Compression {
     }
 }
 
-/// Reads a list of policies; those that can't be read are noted and left out.
+/// Reads a list of policies. Those that can't be read are noted, and keep their place.
 pub(crate) fn policies<'n>(list: Option<&'n Node>, findings: &Findings) -> Vec<Item<'n, Policy>> {
-    let Some(list) = list else { return Vec::new() };
-    if !matches!(list.value, Value::List(_) | Value::Null) {
-        findings
-            .push(Problem::error(list.span, format!("expected a list of policies, found {}", list.kind())));
-    }
-    list.items().iter().filter_map(|node| Some(Item { value: policy(node, findings)?, node })).collect()
+    let members = members(list, "a list of policies", findings);
+    members.iter().map(|node| Item { value: policy(node, findings), node }).collect()
 }
 
-fn policy(node: &Node, findings: &Findings) -> Option<Policy> {
+fn policy(node: &Node, findings: &Findings) -> Policy {
     let Value::Map(entries) = &node.value else {
-        findings.push(Problem::error(node.span, format!("expected a policy, found {}", node.kind())));
-        return None;
+        let problem = Problem::error(node.span, format!("expected a policy, found {}", node.kind()));
+        findings.unreadable(node.span, problem);
+        return Policy { head: Head::default(), body: Body::Unreadable(None) };
     };
     // The head knows all keys of the mapping: which are unknown, its kind finds out.
     let every: Vec<&str> =
         entries.iter().map(|(key, _)| key.name.as_str()).filter(|name| *name != "when").collect();
-    let local = Findings::default();
-    let head: Option<Head> = decode(node, &every, &local);
-    let kind = match node.get("type") {
-        None => {
-            if head.as_ref().is_some_and(|head| !head.disabled) {
-                let problem = Problem::error(node.span, "the key `type` is missing");
-                local.push(problem.cure(format!("known types are: {}", Kind::TYPES.join(", "))));
-            }
-            None
-        }
-        Some(written) => {
-            let name = written.text().unwrap_or_default();
-            if !Kind::TYPES.contains(&name) {
-                local.push(unknown_type(written, name));
-                None
-            } else {
-                Kind::read(name, node, &local)
-            }
-        }
-    };
-    let failed = local.any();
-    for problem in local.into_problems() {
-        findings.push(problem);
+    let head: Head = decode(node, &every, findings).unwrap_or_default();
+    let body = if head.disabled { removal(entries, findings) } else { body(node, findings) };
+    Policy { head, body }
+}
+
+/// A removal says which policy goes; whatever else it said would be carried out nowhere.
+fn removal(entries: &[(Key, Node)], findings: &Findings) -> Body {
+    for (key, _) in
+        entries.iter().filter(|(key, _)| !["name", "disabled", "description"].contains(&key.name.as_str()))
+    {
+        let message = format!("`{}` has no place in a policy that is `disabled`", key.name);
+        findings.push(
+            Problem::error(key.span, message).cure("leave it out: the policy of this name is removed here"),
+        );
     }
-    let policy = Policy { head: head?, kind };
-    (policy.kind.is_some() || (policy.head.disabled && !failed)).then_some(policy)
+    Body::Removal
+}
+
+fn body(node: &Node, findings: &Findings) -> Body {
+    // Where it can't be told whether the policy is removed, it may need no type.
+    let removed = |disabled: &Node| !matches!(disabled.text(), Some("false" | "False" | "FALSE"));
+    if node.get("type").is_none() && node.get("disabled").is_some_and(removed) {
+        return Body::Unreadable(None);
+    }
+    let Some(written) = node.get("type") else {
+        let problem = Problem::error(node.span, "the key `type` is missing");
+        findings.lacking(node.span, problem.cure(format!("known types are: {}", Kind::TYPES.join(", "))));
+        misspelt(node, findings);
+        return Body::Unreadable(None);
+    };
+    // Anything but a text was noted when the head was read.
+    let Some(name) = written.text() else { return Body::Unreadable(None) };
+    if !Kind::TYPES.contains(&name) {
+        findings.push(unknown_type(written, name));
+        return Body::Unreadable(None);
+    }
+    let when: &[&str] = if node.get("when").is_some() { &["when"] } else { &[] };
+    let kind = Kind::read(name, node, &[HEAD, when].concat(), findings);
+    kind.map_or(Body::Unreadable(Kind::stage_of(name)), Body::Kind)
+}
+
+/// Without a type it is not known which keys are unknown, but some look much like those of every policy.
+fn misspelt(node: &Node, findings: &Findings) {
+    let Value::Map(entries) = &node.value else { return };
+    for (key, _) in entries.iter().filter(|(key, _)| !HEAD.contains(&key.name.as_str())) {
+        if let Some(near) = nearest(&key.name, HEAD.iter().copied()) {
+            let problem = Problem::error(key.span, format!("unknown key `{}`", key.name));
+            findings.push(problem.cure(format!("did you mean `{near}`?")));
+        }
+    }
 }
 
 fn unknown_type(node: &Node, name: &str) -> Problem {
+    let shown = node.shown();
     if planned::POLICY_TYPES.contains(&name) {
         return Problem::error(
             node.span,
-            format!("the policy type `{name}` is not carried out by this version"),
+            format!("the policy type `{shown}` is not carried out by this version"),
         )
         .cure(format!("this version has: {}", Kind::TYPES.join(", ")));
     }
-    let problem = Problem::error(node.span, format!("unknown policy type `{name}`"));
+    let problem = Problem::error(node.span, format!("unknown policy type `{shown}`"));
     match nearest(name, Kind::TYPES.iter().chain(planned::POLICY_TYPES).copied()) {
         Some(near) => problem.cure(format!("did you mean `{near}`?")),
         None => problem.cure(format!("known types are: {}", Kind::TYPES.join(", "))),

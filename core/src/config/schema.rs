@@ -50,10 +50,12 @@ pub fn schema() -> Value {
     for (name, value) in [("Route", route), ("Override", on), ("Service", service), ("Policy", policy)] {
         definitions.insert(name.to_owned(), value);
     }
-    for value in definitions.values_mut() {
+    for value in definitions.values_mut().chain([&mut document]) {
+        close(value);
+        forbid_null(value);
+        admit_numbers(value);
         admit_variables(value);
     }
-    admit_variables(&mut document);
     if let Value::Object(fields) = &mut document {
         fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         fields.insert("title".to_owned(), json!("Tollgate configuration"));
@@ -63,11 +65,7 @@ pub fn schema() -> Value {
 }
 
 fn object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
-    let mut value = T::json_schema(generator).to_value();
-    if let Value::Object(fields) = &mut value {
-        fields.insert("additionalProperties".to_owned(), json!(false));
-    }
-    value
+    T::json_schema(generator).to_value()
 }
 
 fn put(object: &mut Value, key: &str, property: Value) {
@@ -86,6 +84,9 @@ fn policy(generator: &mut SchemaGenerator) -> Value {
         let Value::Object(fields) = &mut schema else { continue };
         let mut properties = common.clone();
         properties.insert("type".to_owned(), json!({"const": name}));
+        if let Some(property) = properties.get_mut("disabled") {
+            *property = disabled(false, property);
+        }
         if let Some(Value::Object(own)) = fields.remove("properties") {
             properties.extend(own);
         }
@@ -96,32 +97,128 @@ fn policy(generator: &mut SchemaGenerator) -> Value {
         fields.insert("title".to_owned(), json!(name));
         fields.insert("properties".to_owned(), Value::Object(properties));
         fields.insert("required".to_owned(), Value::Array(required));
-        fields.insert("additionalProperties".to_owned(), json!(false));
         alternatives.push(schema);
     }
     alternatives.push(json!({
         "title": "disabled",
         "description": "Removes the policy of this name.",
         "type": "object",
-        "properties": {"name": {"type": "string"}, "disabled": {"const": true}, "description": {"type": "string"}},
+        "properties": {"name": {"type": "string"}, "disabled": disabled(true, &json!({})), "description": {"type": "string"}},
         "required": ["name", "disabled"],
-        "additionalProperties": false,
     }));
     json!({"oneOf": alternatives})
 }
 
-/// Numbers and truth values may be given as `${NAME}`, so a text of that form is no mistake there.
-fn admit_variables(schema: &mut Value) {
-    let Value::Object(fields) = schema else {
-        if let Value::Array(items) = schema {
-            items.iter_mut().for_each(admit_variables);
+/// What is removed has no type, and what has a type is not removed.
+fn disabled(value: bool, described: &Value) -> Value {
+    let mut property = Map::from_iter([("anyOf".to_owned(), json!([{"const": value}, variable()]))]);
+    for key in ["description", "default"] {
+        if let Some(text) = described.get(key) {
+            property.insert(key.to_owned(), text.clone());
         }
-        return;
+    }
+    Value::Object(property)
+}
+
+/// Calls `change` for `schema` and all schemas within.
+fn for_each(schema: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each(item, change)),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|value| for_each(value, change));
+            change(fields);
+        }
+        _ => {}
+    }
+}
+
+/// Keys that are not named are mistakes, in nested mappings too.
+fn close(schema: &mut Value) {
+    for_each(schema, &|fields| {
+        if fields.get("type").and_then(Value::as_str) == Some("object") && fields.contains_key("properties") {
+            fields.insert("additionalProperties".to_owned(), json!(false));
+        }
+    });
+}
+
+/// `Option` stands for a key that may be left out; a key without value is a mistake, but for those that `null`
+/// turns off, which the comment says.
+fn forbid_null(schema: &mut Value) {
+    let off_by_null = |fields: &Map<String, Value>| {
+        fields.get("description").and_then(Value::as_str).is_some_and(|text| text.contains("`null`"))
     };
-    fields.values_mut().for_each(admit_variables);
+    for_each(schema, &|fields| {
+        if off_by_null(fields) {
+            return;
+        }
+        if fields.get("default") == Some(&Value::Null) {
+            fields.remove("default");
+        }
+        if let Some(Value::Array(kinds)) = fields.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+            if let [only] = kinds.as_slice() {
+                let only = only.clone();
+                fields.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(alternatives)) = fields.get_mut("anyOf") {
+            alternatives.retain(|one| one.get("type").is_none_or(|kind| kind != "null"));
+            if let [Value::Object(only)] = alternatives.as_slice() {
+                let only = only.clone();
+                fields.remove("anyOf");
+                // What is said of the key comes before what is said of its type.
+                for (key, value) in only {
+                    fields.entry(key).or_insert(value);
+                }
+            }
+        }
+    });
+}
+
+/// Where users choose the names, numbers are texts as well: `headers: {x-version: 2}`.
+fn admit_numbers(schema: &mut Value) {
+    let admit = |text: &mut Value| {
+        if let Value::Object(fields) = text
+            && fields.get("type").and_then(Value::as_str) == Some("string")
+        {
+            fields.insert("type".to_owned(), json!(["string", "number", "boolean"]));
+        }
+    };
+    for_each(schema, &|fields| {
+        fields.get_mut("additionalProperties").map(admit);
+        // One text or a list of them.
+        if let Some(Value::Array(alternatives)) = fields.get_mut("anyOf")
+            && let [one @ Value::Object(_), Value::Object(many)] = alternatives.as_mut_slice()
+            && let Some(items) = many.get_mut("items")
+            && one.get("type") == items.get("type")
+        {
+            admit(one);
+            admit(items);
+        }
+    });
+}
+
+fn variable() -> Value {
+    json!({"type": "string", "pattern": "\\$\\{[A-Za-z0-9_]+(:-[^}]*)?\\}"})
+}
+
+/// Numbers, truth values and words may be given as `${NAME}`, so a text of that form is no mistake there.
+fn admit_variables(schema: &mut Value) {
+    for_each(schema, &admit_variable);
+}
+
+fn admit_variable(fields: &mut Map<String, Value>) {
+    let word = |one: &Value| one.get("const").is_some_and(Value::is_string);
+    if let Some(Value::Array(words)) = fields.get_mut("oneOf")
+        && words.iter().all(word)
+    {
+        words.push(variable());
+        return;
+    }
     let names = |kind: &Value| matches!(kind.as_str(), Some("integer" | "number" | "boolean"));
     let wants = match fields.get("type") {
-        Some(Value::Array(kinds)) => kinds.iter().any(names),
+        // What may be a text may hold a variable.
+        Some(Value::Array(kinds)) => kinds.iter().any(names) && kinds.iter().all(|kind| kind != "string"),
         Some(kind) => names(kind),
         None => false,
     };
@@ -132,14 +229,66 @@ fn admit_variables(schema: &mut Value) {
                 plain.insert(key.to_owned(), value);
             }
         }
-        let variable = json!({"type": "string", "pattern": "\\$\\{[A-Za-z0-9_]+(:-[^}]*)?\\}"});
-        fields.insert("anyOf".to_owned(), json!([plain, variable]));
+        fields.insert("anyOf".to_owned(), json!([plain, variable()]));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn visit(value: &Value, see: &mut impl FnMut(&Map<String, Value>)) {
+        match value {
+            Value::Object(fields) => {
+                see(fields);
+                fields.values().for_each(|value| visit(value, see));
+            }
+            Value::Array(items) => items.iter().for_each(|item| visit(item, see)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_mapping_is_closed_and_no_key_may_be_null_but_those_that_say_so() {
+        visit(&schema(), &mut |fields| {
+            let object = fields.get("type").and_then(Value::as_str) == Some("object");
+            assert!(!object || fields.contains_key("additionalProperties"), "{fields:#?}");
+        });
+        let schema = schema();
+        let mut nullable = Vec::new();
+        for definition in schema["$defs"].as_object().unwrap().values().chain([&schema]) {
+            for (name, key) in definition["properties"].as_object().into_iter().flatten() {
+                visit(key, &mut |fields| {
+                    let null = |kind: &Value| {
+                        *kind == "null" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("null")))
+                    };
+                    if fields.get("type").is_some_and(null) {
+                        nullable.push(name.clone());
+                    }
+                });
+            }
+        }
+        assert_eq!(nullable, ["access_log"]);
+    }
+
+    #[test]
+    fn no_definition_leads_to_itself_without_going_deeper() {
+        fn alternatives<'s>(schema: &'s Value, value: &'s Value, depth: usize) {
+            assert!(depth < 16, "{value}");
+            if let Some(name) = value["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
+                alternatives(schema, &schema["$defs"][name], depth + 1);
+            }
+            for key in ["anyOf", "oneOf"] {
+                for one in value[key].as_array().into_iter().flatten() {
+                    alternatives(schema, one, depth + 1);
+                }
+            }
+        }
+        let schema = schema();
+        for definition in schema["$defs"].as_object().unwrap().values() {
+            alternatives(&schema, definition, 0);
+        }
+    }
 
     #[test]
     fn every_key_is_documented() {

@@ -1,6 +1,9 @@
 //! Services compiled: endpoints from URLs, trust from files, and URLs of policies to the services they name.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use http::{HeaderValue, Uri, uri::Authority};
 use sha2::{Digest, Sha256};
@@ -8,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::{
     Files, Host,
     decode::Findings,
-    document::{Item, Service as Written},
-    node::{Node, Span},
+    document::{Endpoint as WrittenEndpoint, Item, Service as Written, Whole},
+    node::{Node, Span, Value},
     problem::Problem,
 };
 use crate::{
@@ -21,23 +24,31 @@ use crate::{
 pub(super) struct Services {
     declared: HashMap<String, Arc<Service>>,
     implied: HashMap<String, Arc<Service>>,
+    /// Names that are declared in a way that can't be read, or may be where nothing could be read.
+    unread: Unread,
+}
+
+/// Which names may be those of services that could not be read.
+enum Unread {
+    These(HashSet<String>),
+    All,
 }
 
 impl Services {
     pub(super) fn compile(
-        written: &[(String, Item<'_, Written>)],
+        whole: &Whole<'_>,
+        complete: bool,
         folder: &dyn Fn(Span, &str) -> String,
         files: &dyn Files,
         host: Host,
         findings: &Findings,
     ) -> Self {
         let mut declared = HashMap::new();
-        for (name, item) in written {
+        for (name, item) in &whole.services {
             let tls = trust(item, folder, files, host, findings);
             let mut endpoints = Vec::new();
-            let list = item.node.get("endpoints").map_or(&[][..], Node::items);
-            for (endpoint, node) in item.value.endpoints.iter().zip(list) {
-                match endpoint_of(endpoint.url(), &tls) {
+            for (endpoint, node) in item.node.members("endpoints", &item.value.endpoints) {
+                match base_of(endpoint.url(), &tls) {
                     Ok(endpoint) => endpoints.push(endpoint),
                     Err(why) => {
                         let node = node.get("url").unwrap_or(node);
@@ -50,9 +61,29 @@ impl Services {
             }
             if item.value.endpoints.is_empty() {
                 let span = item.node.span_of("endpoints");
-                findings.push(Problem::error(span, format!("the service `{name}` has no endpoint")));
+                findings.push(
+                    Problem::error(span, format!("the service `{name}` has no endpoint"))
+                        .cure("add one, such as `http://127.0.0.1:9001`"),
+                );
+            }
+            if let Some(span) = tls_in_vain(item) {
+                findings.push(
+                    Problem::note(span, "no endpoint of this service is spoken to by TLS")
+                        .cure("write `https:` in its URL, or leave `tls` out"),
+                );
             }
             let timeouts = &item.value.timeouts;
+            for (key, value) in [
+                ("connect_ms", timeouts.connect_ms),
+                ("first_byte_ms", timeouts.first_byte_ms),
+                ("idle_ms", timeouts.idle_ms),
+            ] {
+                if value == 0 {
+                    let span =
+                        item.node.get("timeouts").map_or(item.node.span, |timeouts| timeouts.span_of(key));
+                    findings.push(Problem::error(span, format!("`{key}` must be at least 1")));
+                }
+            }
             let patience = Patience {
                 connect_ms: timeouts.connect_ms,
                 head_ms: timeouts.first_byte_ms,
@@ -60,7 +91,16 @@ impl Services {
             };
             declared.insert(name.clone(), Arc::new(Service::new(name.as_str().into(), endpoints, patience)));
         }
-        Self { declared, implied: HashMap::new() }
+        let unread = match whole.root.get("services").map(|node| &node.value) {
+            _ if !complete => Unread::All,
+            None | Some(Value::Null) => Unread::These(HashSet::new()),
+            Some(Value::Map(entries)) => {
+                let names = entries.iter().map(|(key, _)| key.name.clone());
+                Unread::These(names.filter(|name| !declared.contains_key(name)).collect())
+            }
+            Some(_) => Unread::All,
+        };
+        Self { declared, implied: HashMap::new(), unread }
     }
 
     /// The service of that name. One that is not declared is found by DNS, or by binding on Workers.
@@ -74,34 +114,50 @@ impl Services {
         if let Some(service) = self.declared.get(name).or_else(|| self.implied.get(name)) {
             return Some(service.clone());
         }
-        let url = format!("http://{name}");
-        let Ok(endpoint) = endpoint_of(&url, &Trust::default()) else {
-            findings.push(Problem::error(node.span, format!("`{name}` can't be the name of a service")));
+        if let Unread::These(names) = &self.unread
+            && names.contains(name)
+        {
+            return None;
+        }
+        let Ok(endpoint) = endpoint_of(&format!("http://{name}"), &Trust::default()) else {
+            findings.push(Problem::error(
+                node.span,
+                format!("`{}` can't be the name of a service", node.shown()),
+            ));
             return None;
         };
-        let near = super::problem::nearest(name, self.declared.keys().map(String::as_str));
-        let how = match host {
-            Host::Native => format!("it will be reached at `{url}`"),
-            Host::Workers => {
-                format!("it will be reached by the service binding or variable `SERVICE_{}`", upper(name))
-            }
-        };
-        let note = Problem::note(node.span, format!("the service `{name}` is not declared: {how}"));
-        findings.push(match near {
-            Some(near) => note.cure(format!("did you mean `{near}`?")),
-            None => note,
-        });
+        if matches!(self.unread, Unread::These(_)) {
+            findings.push(self.not_declared(node, name, host));
+        }
         let service = Arc::new(Service::new(name.into(), vec![endpoint], Patience::default()));
         self.implied.insert(name.to_owned(), service.clone());
         Some(service)
     }
 
+    fn not_declared(&self, node: &Node, name: &str, host: Host) -> Problem {
+        let shown = node.shown();
+        let how = match host {
+            Host::Native => format!("it will be reached at `http://{shown}`"),
+            Host::Workers if node.is_filled() => {
+                "it will be reached by the service binding of its name".to_owned()
+            }
+            Host::Workers => {
+                format!("it will be reached by the service binding or variable `SERVICE_{}`", upper(name))
+            }
+        };
+        let note = Problem::note(node.span, format!("the service `{shown}` is not declared: {how}"));
+        match super::problem::nearest(name, self.declared.keys().map(String::as_str)) {
+            Some(near) => note.cure(format!("did you mean `{near}`?")),
+            None => note,
+        }
+    }
+
     /// Where a policy's URL leads: through the declared service that has its host's name, or there directly.
-    pub(super) fn remote(&mut self, url: &str, head_ms: u64) -> Result<Remote, String> {
-        let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let host = uri.host().ok_or("it names no host")?.to_owned();
+    pub(super) fn remote(&mut self, url: &str, head_ms: u64) -> Result<Remote, &'static str> {
         let mut origin = endpoint_of(url, &Trust::default())?;
+        let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let host = origin.authority.host().to_owned();
         origin.base_path = String::new();
         let service = match self.declared.get(&host) {
             Some(service) => service.clone(),
@@ -128,6 +184,13 @@ struct Trust {
     server_name: Option<String>,
 }
 
+/// Where `tls` stands that no endpoint makes use of.
+fn tls_in_vain(item: &Item<'_, Written>) -> Option<Span> {
+    let plain = |endpoint: &WrittenEndpoint| endpoint.url().starts_with("http:");
+    let (key, _) = item.node.entry("tls").filter(|(_, tls)| tls.value != Value::Null)?;
+    (!item.value.endpoints.is_empty() && item.value.endpoints.iter().all(plain)).then_some(key.span)
+}
+
 fn trust(
     item: &Item<'_, Written>,
     folder: &dyn Fn(Span, &str) -> String,
@@ -148,30 +211,40 @@ fn trust(
         }
         match files.read(&folder(span, name)) {
             Ok(pem) if pem.contains("BEGIN CERTIFICATE") => trust.authorities = Some(pem.into()),
-            Ok(_) => {
-                findings.push(Problem::error(span, format!("`{name}` holds no certificate in PEM form")))
-            }
-            Err(error) => findings.push(Problem::error(span, format!("can't read `{name}`: {error}"))),
+            Ok(_) => findings.push(Problem::error(span, "this file holds no certificate in PEM form")),
+            Err(error) => findings.push(Problem::error(span, format!("this file can't be read: {error}"))),
         }
     }
     trust
 }
 
-fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, String> {
-    let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
+/// An endpoint is the front of a URL, to which requests add the rest.
+fn base_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
+    if url.contains(['?', '#']) {
+        return Err("only a path may follow the host");
+    }
+    endpoint_of(url, trust)
+}
+
+/// `Err` says why it is none, and quotes nothing: a URL may hold the value of a variable.
+fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
+    let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
     let encrypted = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        Some(other) => return Err(format!("`{other}` is not spoken")),
-        None => return Err("the scheme is missing".to_owned()),
+        Some(_) => return Err("only `http:` and `https:` are spoken"),
+        None => return Err("the scheme is missing"),
     };
     let authority: Authority = uri.authority().cloned().ok_or("the host is missing")?;
     if authority.as_str().contains('@') {
-        return Err("credentials don't belong into a URL".to_owned());
+        return Err("credentials don't belong into a URL");
     }
-    let host = authority.host();
-    if host.is_empty() || crate::route::normalised_host(authority.as_str()).is_none() {
-        return Err(format!("`{authority}` is no host"));
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err("its port is no number from 1 to 65535");
+    }
+    if authority.host().is_empty() || crate::route::normalised_host(authority.as_str()).is_none() {
+        return Err("its host is neither a name nor an address");
     }
     let tls = encrypted
         .then(|| Tls { authorities: trust.authorities.clone(), server_name: trust.server_name.clone() });
@@ -185,7 +258,8 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, String> {
         }
     };
     Ok(Endpoint {
-        host: HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?,
+        host: HeaderValue::from_str(authority.as_str())
+            .map_err(|_| "its host is neither a name nor an address")?,
         base_path: uri.path().trim_end_matches('/').to_owned(),
         pool: pool.into(),
         authority,

@@ -3,6 +3,7 @@
 //! `$${` stands for a literal `${`. Values never appear in messages; the spelling with the name does.
 
 use super::{
+    decode::Findings,
     node::{Node, Value},
     problem::Problem,
 };
@@ -20,36 +21,45 @@ impl<F: Fn(&str) -> Option<String>> Variables for F {
 }
 
 /// Fills in all variables below `node`.
-pub(crate) fn fill(node: &mut Node, variables: &dyn Variables, problems: &mut Vec<Problem>) {
+pub(crate) fn fill(node: &mut Node, variables: &dyn Variables, findings: &Findings) {
     match &mut node.value {
         Value::Null => {}
-        Value::List(items) => items.iter_mut().for_each(|item| fill(item, variables, problems)),
-        Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| fill(value, variables, problems)),
+        Value::List(items) => items.iter_mut().for_each(|item| fill(item, variables, findings)),
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                if key.name.contains("${") {
+                    let problem =
+                        Problem::error(key.span, format!("the key `{}` holds a variable", key.name));
+                    findings.push(problem.cure("variables stand in values only"));
+                }
+                fill(value, variables, findings);
+            }
+        }
         Value::Scalar(scalar) => {
             if !scalar.text.contains("${") {
                 return;
             }
-            match filled(&scalar.text, variables) {
-                Ok(text) => scalar.written = Some(std::mem::replace(&mut scalar.text, text)),
-                Err(Unfilled::Missing(name)) => problems.push(
-                    Problem::error(node.span, format!("the variable `{name}` is not set"))
-                        .cure(format!("set it, or give a default: `${{{name}:-default}}`")),
-                ),
-                Err(Unfilled::Malformed) => problems.push(
-                    Problem::error(node.span, format!("`{}` holds a malformed variable", scalar.text))
-                        .cure("write `${NAME}` or `${NAME:-default}`; a literal `${` is written `$${`"),
-                ),
+            let mut missing = Vec::new();
+            match filled(&scalar.text, variables, &mut missing) {
+                Some(text) => scalar.written = Some(std::mem::replace(&mut scalar.text, text)),
+                None => {
+                    let problem =
+                        Problem::error(node.span, format!("`{}` holds a malformed variable", scalar.text));
+                    let cure = "write `${NAME}` or `${NAME:-default}`; a literal `${` is written `$${`";
+                    findings.unreadable(node.span, problem.cure(cure));
+                }
+            }
+            for name in missing {
+                let problem = Problem::error(node.span, format!("the variable `{name}` is not set"));
+                let cure = format!("set it, or give a default: `${{{name}:-default}}`");
+                findings.unreadable(node.span, problem.cure(cure));
             }
         }
     }
 }
 
-enum Unfilled {
-    Missing(String),
-    Malformed,
-}
-
-fn filled(text: &str, variables: &dyn Variables) -> Result<String, Unfilled> {
+/// The text with all variables put in; `None` for one that is malformed. Variables without value are `missing`.
+fn filled(text: &str, variables: &dyn Variables, missing: &mut Vec<String>) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -62,26 +72,26 @@ fn filled(text: &str, variables: &dyn Variables) -> Result<String, Unfilled> {
         }
         out.push_str(before);
         let inside = from.get(2..).unwrap_or_default();
-        let (variable, after) = inside.split_once('}').ok_or(Unfilled::Malformed)?;
+        let (variable, after) = inside.split_once('}')?;
         let (name, default) = match variable.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (variable, None),
         };
         let wellformed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if name.is_empty() || !wellformed {
-            return Err(Unfilled::Malformed);
+            return None;
         }
         match (variables.get(name), default) {
             // As in the shell: `:-` also replaces an empty value.
             (Some(value), None) => out.push_str(&value),
             (Some(value), Some(_)) if !value.is_empty() => out.push_str(&value),
             (_, Some(default)) => out.push_str(default),
-            (None, None) => return Err(Unfilled::Missing(name.to_owned())),
+            (None, None) => missing.push(name.to_owned()),
         }
         rest = after;
     }
     out.push_str(rest);
-    Ok(out)
+    Some(out)
 }
 
 #[cfg(test)]
@@ -97,7 +107,9 @@ mod tests {
             "NESTED" => Some("${A}".to_owned()),
             _ => None,
         };
-        assert_eq!(filled(text, &variables).ok().as_deref(), wanted, "{text}");
+        let mut missing = Vec::new();
+        let filled = filled(text, &variables, &mut missing).filter(|_| missing.is_empty());
+        assert_eq!(filled.as_deref(), wanted, "{text}");
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +15,7 @@ use crate::{
     host::Timestamp,
     recent::Recent,
     remote::{Answer, Remote},
+    transform::hop_by_hop,
 };
 
 /// Longer answers are not answers.
@@ -131,6 +132,10 @@ fn headers(value: Option<&Value>) -> Result<Vec<(HeaderName, HeaderValue)>, Stri
             other => other.to_string(),
         };
         let name = HeaderName::try_from(name.as_str()).map_err(|error| error.to_string())?;
+        // Where a message ends and to whom it goes is not the engine's to say.
+        if hop_by_hop::concerns(&name) || name == header::CONTENT_LENGTH || name == header::HOST {
+            return Err(format!("the policy engine's `headers` hold `{name}`"));
+        }
         Ok((name, HeaderValue::try_from(value).map_err(|error| error.to_string())?))
     };
     fields.iter().map(read).collect()
@@ -162,6 +167,8 @@ mod tests {
             (200, r#"{"result": {"allowed": true}}"#, None),
             (200, r#"{"result": {"allow": "true"}}"#, None),
             (200, r#"{"result": {"allow": true, "headers": {"x": "a\nb"}}}"#, None),
+            (200, r#"{"result": {"allow": true, "headers": {"content-length": 0}}}"#, None),
+            (200, r#"{"result": {"allow": true, "headers": {"Transfer-Encoding": "chunked"}}}"#, None),
             (200, "true", None),
             (200, "<html>", None),
             (500, r#"{"result": true}"#, None),

@@ -88,6 +88,12 @@ pub(crate) fn write(headers: &mut HeaderMap, peer: &Peer, trusted: bool, host: &
     headers.append(header::VIA, VIA);
 }
 
+/// Whether a field of that name tells whom a request comes from.
+pub(crate) fn concerns(name: &str) -> bool {
+    let own = [&X_FORWARDED_FOR, &X_FORWARDED_HOST, &X_FORWARDED_PROTO, &header::FORWARDED];
+    own.into_iter().chain(&RELATIVES).any(|own| own.as_str() == name)
+}
+
 /// Removes what a client says about itself beyond the fields that are written over anyway.
 pub(crate) fn remove_relatives(headers: &mut HeaderMap) {
     for name in RELATIVES {

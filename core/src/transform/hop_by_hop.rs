@@ -63,8 +63,8 @@ fn remove_listed(headers: &mut HeaderMap) {
             !["keep-alive", "close", "upgrade", ""].iter().any(|own| own.eq_ignore_ascii_case(name))
         })
         .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-        // Framing is the host's; nobody can talk it out of the message.
-        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST))
+        // Framing is the host's; nobody can talk it out of the message. And who sends `TE` has to name it here.
+        .filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::HOST | header::TE))
         .collect();
     for name in listed {
         headers.remove(name);
@@ -139,7 +139,10 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn no_upgrade_leads_to_http_that_is_not_looked_at() {
         for protocol in ["h2c", "H2C", "websocket, h2c", "HTTP/2.0", "TLS/1.0, HTTP/1.1"] {
-            assert!(upgrade(&headers(&[("connection", "upgrade"), ("upgrade", protocol)])).is_none(), "{protocol}");
+            assert!(
+                upgrade(&headers(&[("connection", "upgrade"), ("upgrade", protocol)])).is_none(),
+                "{protocol}"
+            );
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: 
         .filter(|name| name.as_str().contains('_'))
         .filter(|name| {
             let hyphened = name.as_str().replace('_', "-");
-            identity.iter().any(|own| own.as_str() == hyphened)
+            identity.iter().any(|own| own.as_str() == hyphened) || forwarded::concerns(&hyphened)
         })
         .cloned()
         .collect();
@@ -67,7 +67,9 @@ mod tests {
     use super::*;
     use crate::identity::{X_USER_ID, X_USER_ROLES};
 
-    const REMOVED: [&str; 18] = [
+    const REMOVED: [&str; 20] = [
+        "x_forwarded_for",
+        "x-forwarded_proto",
         "connection",
         "keep-alive",
         "proxy-connection",

@@ -37,7 +37,10 @@ async fn main() -> ExitCode {
         Some(Host::Fake) => vec![Stage::Fake],
         Some(Host::Native) => vec![Stage::Native],
     };
-    match run(&arguments.cases, &Program { filter: arguments.filter, stages }).await {
+    // As seen from where the command was given, so that places in messages are short and can be opened.
+    let here = std::env::current_dir().unwrap_or_default();
+    let folder = arguments.cases.strip_prefix(&here).unwrap_or(&arguments.cases);
+    match run(folder, &Program { filter: arguments.filter, stages }).await {
         Err(mistake) => {
             eprintln!("{mistake}");
             ExitCode::from(2)

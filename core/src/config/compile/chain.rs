@@ -3,12 +3,15 @@
 
 use std::{cell::RefCell, collections::HashSet};
 
-use super::{Bench, kinds::Kinds};
+use super::{
+    Bench,
+    kinds::{Compiled, Kinds},
+};
 use crate::{
     config::{
         document::{Item, Whole},
         node::Span,
-        policy::{Compression, Kind, Policy},
+        policy::{Body, Compression, Kind, Policy},
         problem::Problem,
         services::Services,
     },
@@ -26,11 +29,20 @@ struct Level {
 
 /// One policy in a level.
 struct Link {
+    /// Empty where it can't be read.
     name: String,
-    /// None where the policy of that name is removed.
-    kind: Option<(Stage, super::kinds::Compiled)>,
-    excluded: Vec<Pattern>,
+    body: Linked,
+    excluded: Vec<(Pattern, Span)>,
     span: Span,
+}
+
+/// What a policy does in its chain.
+enum Linked {
+    Policy(Stage, Compiled),
+    /// The policy of that name is removed.
+    Removal,
+    /// It can't be read. The stage, where that is known: what it would have done is not missed.
+    Unreadable(Option<Stage>),
 }
 
 /// All levels, ready to be put together.
@@ -39,12 +51,10 @@ pub(super) struct Chains<'w> {
     global: Level,
     routes: Vec<Level>,
     overrides: Vec<Level>,
-    standard: super::kinds::Compiled,
-    /// A mistake in a chain shows on every leaf; it is reported once.
-    reported: RefCell<HashSet<(Span2, String)>>,
+    standard: Compiled,
+    /// Removals and excluded paths that mean something in some chain.
+    used: RefCell<HashSet<Span>>,
 }
-
-type Span2 = (usize, u32, u32);
 
 impl<'w> Chains<'w> {
     pub(super) fn compile(
@@ -79,7 +89,7 @@ impl<'w> Chains<'w> {
             })
             .collect();
         let standard = kinds.standard_compression(&Compression::default());
-        Self { whole, global, routes, overrides, standard, reported: RefCell::default() }
+        Self { whole, global, routes, overrides, standard, used: RefCell::default() }
     }
 
     /// All that holds for a route on the paths of `pattern`, with these overrides, the least specific first.
@@ -113,41 +123,43 @@ impl<'w> Chains<'w> {
         if let Some(span) = compressed
             && chain.iter().all(|link| link.name != COMPRESSION)
         {
-            let kind = Some((Stage::Compression, self.standard.clone()));
-            standard = Link { name: COMPRESSION.to_owned(), kind, excluded: Vec::new(), span };
+            let body = Linked::Policy(Stage::Compression, self.standard.clone());
+            standard = Link { name: COMPRESSION.to_owned(), body, excluded: Vec::new(), span };
             chain.push(&standard);
         }
         self.check(&chain, route, bench);
-        assemble(&chain, pattern)
+        self.assemble(&chain, pattern)
     }
 
     fn put<'l>(&self, chain: &mut Vec<&'l Link>, link: &'l Link, bench: &Bench<'_>) {
-        let earlier = chain.iter().position(|other| other.name == link.name);
-        match (earlier, &link.kind) {
-            (Some(at), None) => drop(chain.remove(at)),
-            (None, None) => self.report(
-                Problem::error(
-                    link.span,
-                    format!("there is no policy `{}` here that could be disabled", link.name),
-                ),
-                bench,
-            ),
-            (None, Some(_)) => chain.push(link),
-            (Some(at), Some((stage, _))) => {
+        let earlier = chain.iter().position(|other| other.name == link.name && !link.name.is_empty());
+        match (earlier, &link.body) {
+            (Some(at), Linked::Removal) => {
+                self.used.borrow_mut().insert(link.span);
+                chain.remove(at);
+            }
+            (None, Linked::Removal) => {
+                // What can't be read may have been the policy that is meant.
+                if chain.iter().any(|other| other.name.is_empty()) {
+                    self.used.borrow_mut().insert(link.span);
+                }
+            }
+            (None, _) => chain.push(link),
+            (Some(at), _) => {
                 let Some(slot) = chain.get_mut(at) else { return };
-                let replaced = slot.kind.as_ref().map(|(stage, _)| *stage);
-                if replaced.is_some_and(|replaced| replaced != *stage) {
-                    let message = format!(
-                        "`{}` would replace a policy for {} by one for {}",
-                        link.name,
-                        replaced.map_or("", Stage::name),
-                        stage.name()
-                    );
-                    let problem =
-                        Problem::error(link.span, message).related(slot.span, "the policy that would go");
-                    self.report(problem.cure("give it another name"), bench);
-                } else {
-                    *slot = link;
+                match (slot.stage(), link.stage()) {
+                    (Some(replaced), Some(stage)) if replaced != stage => {
+                        let message = format!(
+                            "`{}` would replace a policy for {} by one for {}",
+                            link.name,
+                            replaced.name(),
+                            stage.name()
+                        );
+                        let problem =
+                            Problem::error(link.span, message).related(slot.span, "the policy that would go");
+                        bench.note(problem.cure("give it another name"));
+                    }
+                    _ => *slot = link,
                 }
             }
         }
@@ -160,15 +172,18 @@ impl<'w> Chains<'w> {
                 let message = format!("`{}` and `{}` are both for {}", first.name, second.name, stage.name());
                 let problem =
                     Problem::error(second.span, message).related(first.span, "the other one is here");
-                self.report(
+                bench.note(
                     problem.cure("give both the same `name`: the later one then replaces the earlier one"),
-                    bench,
                 );
             }
         }
-        let authenticated = chain.iter().any(|link| link.stage() == Some(Stage::Authentication));
+        let authenticated = chain.iter().any(|link| match link.body {
+            Linked::Policy(stage, _) | Linked::Unreadable(Some(stage)) => stage == Stage::Authentication,
+            Linked::Unreadable(None) => true,
+            Linked::Removal => false,
+        });
         for link in chain {
-            if let Some((_, super::kinds::Compiled::Rbac(rbac))) = &link.kind
+            if let Linked::Policy(_, Compiled::Rbac(rbac)) = &link.body
                 && !authenticated
                 && !rbac.include_anonymous
             {
@@ -182,15 +197,53 @@ impl<'w> Chains<'w> {
                     problem = problem.related(path, "on this route");
                 }
                 let cure = "add an authentication policy, or `include_anonymous: true` to ask about requests without a user";
-                self.report(problem.cure(cure), bench);
+                bench.miss(problem.cure(cure));
             }
         }
     }
 
-    fn report(&self, problem: Problem, bench: &Bench<'_>) {
-        let Span { file, line, column, .. } = problem.span;
-        if self.reported.borrow_mut().insert(((file, line, column), problem.message.clone())) {
-            bench.note(problem);
+    /// The plan of a chain on the paths of a leaf.
+    fn assemble(&self, chain: &[&Link], pattern: &Pattern) -> Plan {
+        let mut plan = Plan::default();
+        for link in chain {
+            let overlapping = || link.excluded.iter().filter(|(excluded, _)| excluded.overlaps(pattern));
+            self.used.borrow_mut().extend(overlapping().map(|(_, span)| *span));
+            // Known now for all paths of the leaf, or left to be asked for each of them.
+            if overlapping().any(|(excluded, _)| excluded.covers(pattern)) {
+                continue;
+            }
+            let except: Vec<Pattern> = overlapping().map(|(excluded, _)| excluded.clone()).collect();
+            let Linked::Policy(_, compiled) = &link.body else { continue };
+            match compiled {
+                Compiled::JwtValidation(policy) => {
+                    plan.authentication = Some(Applied { policy: policy.clone(), except });
+                }
+                Compiled::FixedWindow(policy) => plan.limits.push(Applied { policy: policy.clone(), except }),
+                Compiled::Rbac(policy) => plan.authorization.push(Applied { policy: policy.clone(), except }),
+                Compiled::Ttl(policy) => plan.caching = Some(Applied { policy: policy.clone(), except }),
+                Compiled::Compression(policy) => {
+                    plan.compression = Some(Applied { policy: policy.clone(), except });
+                }
+            }
+        }
+        plan
+    }
+
+    /// Notes removals that remove nothing and excluded paths that exclude nothing, once all plans are made.
+    pub(super) fn check_use(&self, bench: &Bench<'_>) {
+        let used = self.used.borrow();
+        let levels = std::iter::once(&self.global).chain(&self.routes).chain(&self.overrides);
+        for link in levels.flat_map(|level| &level.policies) {
+            if matches!(link.body, Linked::Removal) && !used.contains(&link.span) {
+                let message = format!("there is no policy `{}` here that could be disabled", link.name);
+                bench.miss(Problem::error(link.span, message));
+            }
+            let Linked::Policy(..) = link.body else { continue };
+            for (pattern, span) in link.excluded.iter().filter(|(_, span)| !used.contains(span)) {
+                let message =
+                    format!("`{pattern}` excludes nothing: no request on such a path comes to this policy");
+                bench.miss(Problem::note(*span, message));
+            }
         }
     }
 }
@@ -199,7 +252,10 @@ const COMPRESSION: &str = "compression";
 
 impl Link {
     fn stage(&self) -> Option<Stage> {
-        self.kind.as_ref().map(|(stage, _)| *stage)
+        match self.body {
+            Linked::Policy(stage, _) => Some(stage),
+            Linked::Removal | Linked::Unreadable(_) => None,
+        }
     }
 }
 
@@ -214,7 +270,9 @@ fn links(
     for Item { value, node } in policies {
         let name = &value.head.name;
         let span = node.span_of("name");
-        if let Some(first) = links.iter().find(|link| link.name == *name) {
+        if name.is_empty() {
+            bench.note(Problem::error(span, "the `name` of a policy can't be empty"));
+        } else if let Some(first) = links.iter().find(|link| link.name == *name) {
             bench.note(
                 Problem::error(span, format!("two policies here are named `{name}`"))
                     .related(first.span, "the first one is here")
@@ -222,27 +280,22 @@ fn links(
             );
             continue;
         }
-        let nodes = node.get("exclude_paths").map_or(&[][..], |list| list.items());
-        let excluded = value
-            .head
-            .exclude_paths
-            .iter()
-            .zip(nodes)
-            .filter_map(|(text, node)| bench.pattern(node, text))
+        let excluded = node
+            .members("exclude_paths", &value.head.exclude_paths)
+            .filter_map(|(text, node)| Some((bench.pattern(node, text)?, node.span)))
             .collect();
-        if value.head.disabled {
-            links.push(Link { name: name.clone(), kind: None, excluded: Vec::new(), span });
-        } else if let Some(kind) = &value.kind {
-            let id = if scope.is_empty() { name.clone() } else { format!("{name}@{scope}") };
-            if let Some(compiled) = kinds.compile(kind, name, &id, node, services, bench) {
-                links.push(Link {
-                    name: name.clone(),
-                    kind: Some((Kind::stage(kind), compiled)),
-                    excluded,
-                    span,
-                });
+        let body = match &value.body {
+            Body::Removal => Linked::Removal,
+            Body::Unreadable(stage) => Linked::Unreadable(*stage),
+            Body::Kind(kind) => {
+                let id = if scope.is_empty() { name.clone() } else { format!("{name}@{scope}") };
+                match kinds.compile(kind, name, &id, node, services, bench) {
+                    Some(compiled) => Linked::Policy(Kind::stage(kind), compiled),
+                    None => Linked::Unreadable(Some(Kind::stage(kind))),
+                }
             }
-        }
+        };
+        links.push(Link { name: name.clone(), body, excluded, span });
     }
     links
 }
@@ -257,37 +310,4 @@ fn facets(route: &crate::config::document::Route) -> String {
         map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     };
     scope(&[&listed(&route.headers), &listed(&route.query)])
-}
-
-/// The plan of a chain on the paths of a leaf.
-fn assemble(chain: &[&Link], pattern: &Pattern) -> Plan {
-    use super::kinds::Compiled;
-    let mut plan = Plan::default();
-    for link in chain {
-        // Known now for all paths of the leaf, or left to be asked for each of them.
-        if link.excluded.iter().any(|excluded| excluded.covers(pattern)) {
-            continue;
-        }
-        let except: Vec<Pattern> =
-            link.excluded.iter().filter(|excluded| excluded.overlaps(pattern)).cloned().collect();
-        match &link.kind {
-            Some((_, Compiled::JwtValidation(policy))) => {
-                plan.authentication = Some(Applied { policy: policy.clone(), except });
-            }
-            Some((_, Compiled::FixedWindow(policy))) => {
-                plan.limits.push(Applied { policy: policy.clone(), except })
-            }
-            Some((_, Compiled::Rbac(policy))) => {
-                plan.authorization.push(Applied { policy: policy.clone(), except })
-            }
-            Some((_, Compiled::Ttl(policy))) => {
-                plan.caching = Some(Applied { policy: policy.clone(), except })
-            }
-            Some((_, Compiled::Compression(policy))) => {
-                plan.compression = Some(Applied { policy: policy.clone(), except });
-            }
-            None => {}
-        }
-    }
-    plan
 }

@@ -92,16 +92,16 @@ impl Kinds {
     ) -> Option<JwtValidation> {
         let ring = self.ring(keys, node, services, bench);
         let algorithms = algorithms(keys, node, bench);
+        let source = token_source(keys, node, bench);
         let mut forward = Vec::new();
         for (claim, header) in &keys.forward_claims {
             match HeaderName::from_bytes(header.as_bytes()) {
                 // Fields that clients need for themselves are not taken off requests, so they can't be trusted.
                 Ok(header) if !hygiene::concerns(&header) => {
-                    let span = node.get("forward_claims").map_or(node.span, |map| map.span_of(claim));
-                    let problem = Problem::error(
-                        span,
-                        format!("`{header}` can't carry a claim: clients send it themselves"),
-                    );
+                    let node = node.get("forward_claims").and_then(|map| map.get(claim)).unwrap_or(node);
+                    let message =
+                        format!("`{}` can't carry a claim: clients send it themselves", node.shown());
+                    let problem = Problem::error(node.span, message);
                     bench.note(problem.cure("use a name of its own, such as `X-User-Email`"));
                 }
                 Ok(header) => {
@@ -109,11 +109,12 @@ impl Kinds {
                     forward.push((claim.clone(), header));
                 }
                 Err(_) => {
-                    let span = node.get("forward_claims").map_or(node.span, |map| map.span_of(claim));
-                    bench.note(Problem::error(span, format!("`{header}` is no header name")));
+                    let node = node.get("forward_claims").and_then(|map| map.get(claim)).unwrap_or(node);
+                    bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
                 }
             }
         }
+        bench.not_empty(node, "audience");
         let required = match &keys.required_claims {
             RequiredClaims::None => Vec::new(),
             RequiredClaims::Present(names) => {
@@ -121,6 +122,9 @@ impl Kinds {
             }
             RequiredClaims::OneOf(map) => map
                 .iter()
+                .inspect(|(claim, _)| {
+                    node.get("required_claims").inspect(|claims| bench.not_empty(claims, claim));
+                })
                 .map(|(claim, values)| Required { claim: claim.clone(), values: values.as_slice().to_vec() })
                 .collect(),
         };
@@ -131,7 +135,7 @@ impl Kinds {
             algorithms: algorithms?,
             required,
             leeway_ms: keys.leeway_seconds.saturating_mul(1000),
-            source: token_source(keys, node, bench)?,
+            source: source?,
             forward,
             role_claim: keys.role_claim.clone(),
             verified: Recent::new(jwt_validation::REMEMBERED),
@@ -163,7 +167,7 @@ impl Kinds {
                     return match bench.files.read(&path) {
                         Ok(text) => fixed(&text, span, bench),
                         Err(error) => {
-                            bench.note(Problem::error(span, format!("can't read `{path}`: {error}")));
+                            bench.note(Problem::error(span, format!("this file can't be read: {error}")));
                             None
                         }
                     };
@@ -178,7 +182,11 @@ impl Kinds {
                         Some(ring)
                     }
                     Err(why) => {
-                        bench.note(Problem::error(span, format!("`{uri}` is no address of keys: {why}")));
+                        let shown = node.get("jwks_uri").unwrap_or(node).shown();
+                        bench.note(
+                            Problem::error(span, format!("`{shown}` is no address of keys: {why}"))
+                                .cure("write `https://host/path`, `http://host/path` or `file:name`"),
+                        );
                         None
                     }
                 }
@@ -202,12 +210,12 @@ fn fixed(text: &str, span: Span, bench: &Bench<'_>) -> Option<Arc<KeyRing>> {
 }
 
 fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<Vec<Algorithm>> {
+    bench.not_empty(node, "algorithms");
     if keys.algorithms.is_empty() {
         return Some(Algorithm::ALL.to_vec());
     }
-    let nodes = node.get("algorithms").map_or(&[][..], Node::items);
     let mut algorithms = Vec::new();
-    for (name, node) in keys.algorithms.iter().zip(nodes) {
+    for (name, node) in node.members("algorithms", &keys.algorithms) {
         match Algorithm::named(name) {
             Some(algorithm) => algorithms.push(algorithm),
             None => {
@@ -220,7 +228,8 @@ fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> 
                     }
                 };
                 bench.note(
-                    Problem::error(node.span, format!("the algorithm `{name}` can't be allowed")).cure(cure),
+                    Problem::error(node.span, format!("the algorithm `{}` can't be allowed", node.shown()))
+                        .cure(cure),
                 );
             }
         }
@@ -237,7 +246,8 @@ fn token_source(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -
             Ok(http::header::AUTHORIZATION) => Some(TokenSource::Bearer),
             Ok(name) => Some(TokenSource::Header(name)),
             Err(_) => {
-                bench.note(Problem::error(span, format!("`{name}` is no header name")));
+                let node = node.get("token_from").and_then(|from| from.get("header")).unwrap_or(node);
+                bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
                 None
             }
         },
@@ -265,22 +275,18 @@ fn fixed_window(
     }
     let window_ms = duration(&keys.window).filter(|window| *window > 0);
     if window_ms.is_none() {
-        let problem =
-            Problem::error(node.span_of("window"), format!("`{}` is no length of time", keys.window));
+        let node = node.get("window").unwrap_or(node);
+        let problem = Problem::error(node.span, format!("`{}` is no length of time", node.shown()));
         bench.note(problem.cure("write a number and a unit, such as `1s`, `60s`, `5m`, `1h`, `1d`"));
     }
     let mut per = Vec::new();
-    for text in keys.per.as_slice() {
+    for (text, node) in node.members("per", keys.per.as_slice()) {
         match Per::parse(text) {
             Some(part) => per.push(part),
-            None => bench.note(unknown_per(node.span_of("per"), text)),
+            None => bench.note(unknown_per(node, text)),
         }
     }
-    if keys.per.as_slice().is_empty() {
-        bench.note(
-            Problem::error(node.span_of("per"), "`per` is empty").cure("say whom to count: `per: user_id`"),
-        );
-    }
+    bench.not_empty(node, "per");
     Some(FixedWindow {
         id: id.to_owned(),
         quoted: quoted(name),
@@ -291,12 +297,12 @@ fn fixed_window(
     })
 }
 
-fn unknown_per(span: Span, text: &str) -> Problem {
+fn unknown_per(node: &Node, text: &str) -> Problem {
     if text == "api_key" {
-        return Problem::error(span, "`per: api_key` is not carried out by this version")
+        return Problem::error(node.span, "`per: api_key` is not carried out by this version")
             .cure("use `header:X-Api-Key`, which counts by the header's value");
     }
-    let problem = Problem::error(span, format!("`{text}` is nothing that can be counted by"));
+    let problem = Problem::error(node.span, format!("`{}` is nothing that can be counted by", node.shown()));
     match nearest(text, ["user_id", "ip", "route", "service"]) {
         Some(near) => problem.cure(format!("did you mean `{near}`?")),
         None => problem.cure("known are: user_id, ip, route, service, header:NAME, claim:NAME"),
@@ -333,9 +339,11 @@ fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Benc
     let engine = services
         .remote(&keys.policy_engine_endpoint, keys.timeout_ms)
         .map_err(|why| {
-            let message =
-                format!("`{}` is no address of a policy engine: {why}", keys.policy_engine_endpoint);
-            bench.note(Problem::error(node.span_of("policy_engine_endpoint"), message));
+            let node = node.get("policy_engine_endpoint").unwrap_or(node);
+            let message = format!("`{}` is no address of a policy engine: {why}", node.shown());
+            bench.note(
+                Problem::error(node.span, message).cure("write `http://host/path` or `https://host/path`"),
+            );
         })
         .ok()?;
     Some(Rbac {
@@ -352,12 +360,10 @@ fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<
         bench.note(Problem::error(node.span_of("ttl_seconds"), "a `ttl_seconds` of 0 would keep nothing"));
     }
     let mut vary_by = Vec::new();
-    for name in &keys.vary_by {
+    for (name, node) in node.members("vary_by", &keys.vary_by) {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => vary_by.push(name),
-            Err(_) => {
-                bench.note(Problem::error(node.span_of("vary_by"), format!("`{name}` is no header name")))
-            }
+            Err(_) => bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown()))),
         }
     }
     Some(Ttl {
@@ -382,27 +388,29 @@ fn coding(name: &str) -> Option<Coding> {
 fn compression(keys: &written::Compression, node: &Node, bench: &Bench<'_>) -> Option<Compression> {
     let span = node.span_of("algorithms");
     let mut codings = Vec::new();
-    for name in &keys.algorithms {
+    bench.not_empty(node, "algorithms");
+    bench.not_empty(node, "content_types");
+    for (name, node) in node.members("algorithms", &keys.algorithms) {
         match coding(name) {
             Some(coding) => codings.push(coding),
             None => {
-                let problem = Problem::error(span, format!("the algorithm `{name}` can't be used"));
+                let problem =
+                    Problem::error(node.span, format!("the algorithm `{}` can't be used", node.shown()));
                 bench.note(problem.cure("known are: br, zstd, gzip"));
             }
         }
     }
-    if bench.host == Host::Workers && node.get("algorithms").is_some() && !codings.contains(&Coding::Gzip) {
+    if bench.host == Host::Workers && !codings.is_empty() && !codings.contains(&Coding::Gzip) {
         let problem =
             Problem::error(span, "Workers compress with gzip only, which is not among these algorithms");
         bench.note(problem.cure("add `gzip`"));
     }
     let mut types = Vec::new();
-    for text in &keys.content_types {
+    for (text, node) in node.members("content_types", &keys.content_types) {
         match MediaRange::parse(text) {
             Some(range) => types.push(range),
             None => {
-                let problem =
-                    Problem::error(node.span_of("content_types"), format!("`{text}` is no media type"));
+                let problem = Problem::error(node.span, format!("`{}` is no media type", node.shown()));
                 bench.note(problem.cure("write `type/subtype` or `type/*`"));
             }
         }
