@@ -4,7 +4,7 @@
 //! [`pipeline::handle`] takes one request through its whole life, the same on every platform.
 //!
 //! The rooms, in the order a request sees them: [`path`] (normalisation), [`route`] (which route, which
-//! policies), [`policy`] (one file a policy type), [`transform`] (headers and targets), [`upstream`]
+//! policies), [`policy`] (one file a policy type), `transform` (headers and targets), [`upstream`]
 //! (endpoints), [`refusal`] (every "no"), [`event`] (what is recorded). [`config`] turns a file into a
 //! [`gateway::Gateway`], which can't be invalid.
 

@@ -3,6 +3,8 @@
 //! No decision is made here. What a request may do, and what becomes of it, is core's; this crate moves bytes,
 //! keeps what core wants kept, and runs the commands.
 
+#![allow(rustdoc::private_intra_doc_links, reason = "whoever reads about a room wants to find its parts")]
+
 pub mod admin;
 pub mod body;
 pub mod cache;

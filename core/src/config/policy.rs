@@ -24,7 +24,7 @@ pub struct Policy {
 
 /// What a policy is.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
+#[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
 pub enum Body {
     /// A policy, by the keys of its type.
     Kind(Kind),
@@ -60,7 +60,7 @@ macro_rules! kinds {
     ($($variant:ident($keys:ident) = $name:literal, $stage:ident;)*) => {
         /// The keys that a type adds.
         #[derive(Debug)]
-        #[expect(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
+        #[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
         pub enum Kind {
             $(#[doc = concat!("`", $name, "`")] $variant($keys),)*
         }

@@ -20,7 +20,7 @@ const MAX_VALUES: usize = 1_000_000;
 const MAX_DEPTH: usize = 16;
 
 /// Reads the text of file number `file`.
-#[expect(clippy::result_large_err, reason = "asked a few times, when a configuration is loaded")]
+#[allow(clippy::result_large_err, reason = "asked a few times, when a configuration is loaded")]
 pub(crate) fn parse(file: usize, text: &str) -> Result<Node, Problem> {
     match serde_saphyr::from_str_with_options::<Option<Marked>>(text, options()) {
         Ok(Some(marked)) => Ok(marked.into_node(file, text)),
