@@ -9,6 +9,7 @@ mod decode;
 pub mod document;
 #[cfg(feature = "yaml")]
 mod include;
+pub mod length;
 pub mod node;
 mod planned;
 pub mod policy;

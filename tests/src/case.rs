@@ -189,7 +189,7 @@ impl<'de> Deserialize<'de> for Step {
                 repeat: None,
                 expect: None,
             } => {
-                let milliseconds = span::length(&text);
+                let milliseconds = tollgate_core::config::length::milliseconds(&text);
                 milliseconds
                     .map(Self::Advance)
                     .ok_or_else(|| D::Error::custom(format!("`{text}` is no length of time")))

@@ -2,6 +2,8 @@
 //!
 //! No calendar beyond that: cases are played in UTC.
 
+use tollgate_core::config::length::milliseconds;
+
 /// Milliseconds since 1970 of `2030-01-01T00:00:00Z` and its kin; none for what is no such text.
 pub fn instant(text: &str) -> Option<u64> {
     let text = text.strip_suffix(['Z', 'z'])?;
@@ -28,27 +30,13 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Milliseconds of `500ms`, `61s`, `5m`, `2h`, `1d`.
-pub fn length(text: &str) -> Option<u64> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
-}
-
 /// Milliseconds of a length with a sign: `+60s`, `-90s`.
 pub fn offset(text: &str) -> Option<i64> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+')?),
     };
-    Some(sign * i64::try_from(length(rest)?).ok()?)
+    Some(sign * i64::try_from(milliseconds(rest)?).ok()?)
 }
 
 #[cfg(test)]
@@ -72,7 +60,6 @@ mod tests {
 
     #[test]
     fn lengths_have_a_unit_and_offsets_a_sign() {
-        assert_eq!((length("61s"), length("61"), length("s")), (Some(61_000), None, None));
         assert_eq!((offset("-90s"), offset("+1h"), offset("90s")), (Some(-90_000), Some(3_600_000), None));
     }
 }

@@ -8,7 +8,7 @@ use super::Bench;
 use crate::{
     body::Coding,
     config::{
-        Host,
+        Host, length,
         node::{Node, Span},
         policy::{self as written, Kind, OnError, RequiredClaims},
         problem::{Problem, nearest},
@@ -273,7 +273,7 @@ fn fixed_window(
     if keys.rate == 0 {
         bench.note(Problem::error(node.span_of("rate"), "a `rate` of 0 would refuse everything"));
     }
-    let window_ms = duration(&keys.window).filter(|window| *window > 0);
+    let window_ms = length::milliseconds(&keys.window).filter(|window| *window > 0);
     if window_ms.is_none() {
         let node = node.get("window").unwrap_or(node);
         let problem = Problem::error(node.span, format!("`{}` is no length of time", node.shown()));
@@ -315,21 +315,6 @@ fn quoted(name: &str) -> String {
     let escaped: String =
         visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
     format!("\"{escaped}\"")
-}
-
-/// `60s` and its kin, in milliseconds.
-fn duration(text: &str) -> Option<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(split)?;
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Rbac> {
@@ -423,22 +408,6 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn lengths_of_time_are_a_number_and_a_unit() {
-        for (text, wanted) in [
-            ("1s", Some(1_000)),
-            ("250ms", Some(250)),
-            ("5m", Some(300_000)),
-            ("1d", Some(86_400_000)),
-            ("60", None),
-            ("s", None),
-            ("1w", None),
-            ("99999999999999999d", None),
-        ] {
-            assert_eq!(duration(text), wanted, "{text}");
-        }
-    }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn names_become_strings_of_structured_fields() {
