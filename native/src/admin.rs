@@ -1,7 +1,13 @@
 //! The admin listener: health for whoever asks, metrics for whoever has the token. On loopback unless the
 //! configuration says otherwise. Nothing here can change the gateway.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use axum::{
     Router,
@@ -22,12 +28,13 @@ use crate::metrics::Metrics;
 pub struct Admin {
     metrics: Option<Arc<Metrics>>,
     token: Option<Arc<str>>,
+    ready: Arc<AtomicBool>,
 }
 
 impl Admin {
-    /// `metrics` is what to show; none where they are switched off.
-    pub fn new(settings: &Settings, metrics: Option<Arc<Metrics>>) -> Self {
-        Self { metrics, token: settings.token.as_deref().map(Arc::from) }
+    /// `metrics` is what to show; none where they are switched off. `ready` falls when the gateway drains.
+    pub fn new(settings: &Settings, metrics: Option<Arc<Metrics>>, ready: Arc<AtomicBool>) -> Self {
+        Self { metrics, token: settings.token.as_deref().map(Arc::from), ready }
     }
 
     /// Binds the listener.
@@ -49,7 +56,7 @@ impl Admin {
             .route_layer(from_fn_with_state(self.clone(), guard));
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(|| async { "ok\n" }))
+            .route("/readyz", get(readiness))
             .merge(guarded)
             .with_state(self)
     }
@@ -72,6 +79,15 @@ async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> Resp
     }
 }
 
+/// Whether new requests are welcome: whoever balances load is to look elsewhere while the gateway drains.
+async fn readiness(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    if admin.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    }
+}
+
 async fn metrics(State(admin): State<Admin>) -> Response {
     match &admin.metrics {
         Some(metrics) => {
@@ -79,5 +95,41 @@ async fn metrics(State(admin): State<Admin>) -> Response {
             ([kind], Body::from(metrics.render())).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(address: SocketAddr, path: &str, token: Option<&str>) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let credentials = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{credentials}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn metrics_need_the_token_and_health_does_not() {
+        let settings = Settings { token: Some("right".to_owned()), ..Settings::default() };
+        let ready = Arc::new(AtomicBool::new(true));
+        let admin = Admin::new(&settings, Some(Arc::default()), ready.clone());
+        let (listener, address) = Admin::bind("127.0.0.1:0").await.unwrap();
+        let serving = tokio::spawn(admin.serve(listener));
+        assert!(ask(address, "/healthz", None).await.starts_with("HTTP/1.1 200"));
+        assert!(ask(address, "/readyz", None).await.starts_with("HTTP/1.1 200"));
+        for (token, wanted) in [(None, "401"), (Some("wrong"), "401"), (Some("right"), "200")] {
+            let answer = ask(address, "/metrics", token).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {wanted}")), "{answer}");
+        }
+        assert!(ask(address, "/metrics", Some("right")).await.contains("# TYPE "));
+        ready.store(false, Ordering::Relaxed);
+        assert!(ask(address, "/readyz", None).await.starts_with("HTTP/1.1 503"));
+        assert!(ask(address, "/healthz", None).await.starts_with("HTTP/1.1 200"));
+        serving.abort();
     }
 }

@@ -1,6 +1,14 @@
 //! What serving commands share: a gateway put on its listeners, and taken off them again in good order.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -42,6 +50,7 @@ pub(super) struct Serving {
     runtime: Runtime,
     running: Running,
     host: NativeHost,
+    ready: Arc<AtomicBool>,
     drain: Duration,
 }
 
@@ -86,13 +95,14 @@ impl Serving {
             threads: options.threads.unwrap_or(0),
         })
         .map_err(|error| error.to_string())?;
+        let ready = Arc::new(AtomicBool::new(true));
         if let Some(admin) = &settings.admin {
             let (listener, address) = runtime.block_on(Admin::bind(&admin.address)).map_err(|error| {
                 format!("can't listen on `{}` for administration: {error}", admin.address)
             })?;
             crate::notice::say(format_args!("administration on http://{address}"));
             let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
-            let admin = Admin::new(admin, metrics);
+            let admin = Admin::new(admin, metrics, ready.clone());
             runtime.spawn(async move {
                 if let Err(error) = admin.serve(listener).await {
                     crate::notice::say(format_args!("the admin listener ended: {error}"));
@@ -110,7 +120,7 @@ impl Serving {
         let running = server
             .start(Arc::new(ArcSwap::from_pointee(gateway)), host.clone())
             .map_err(|error| error.to_string())?;
-        Ok(Self { runtime, running, host, drain: Duration::from_millis(limits.drain_timeout_ms) })
+        Ok(Self { runtime, running, host, ready, drain: Duration::from_millis(limits.drain_timeout_ms) })
     }
 
     /// Where requests are taken.
@@ -120,9 +130,10 @@ impl Serving {
 
     /// Waits for a signal, then lets requests in flight finish. A second signal does not wait for them.
     pub(super) fn until_stopped(self) -> ExitCode {
-        let Self { runtime, running, host, drain } = self;
+        let Self { runtime, running, host, ready, drain } = self;
         let cut = runtime.block_on(async move {
             wait_for_signal().await?;
+            ready.store(false, Ordering::Relaxed);
             crate::notice::say(format_args!(
                 "finishing requests in flight, for {} s at most",
                 drain.as_secs()

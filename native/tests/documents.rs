@@ -1,0 +1,42 @@
+//! What the documents show is true: every configuration in them is valid, every command exists.
+
+use std::process::Command;
+
+use tollgate_core::config::{self, Host, NoFiles};
+
+const README: &str = include_str!("../../README.md");
+
+/// The code blocks of one language.
+fn blocks<'d>(document: &'d str, language: &str) -> Vec<&'d str> {
+    let fence = format!("```{language}\n");
+    document.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_configuration_in_the_readme_is_valid_on_both_hosts() {
+    let shown = blocks(README, "yaml");
+    assert!(shown.len() >= 2, "{}", shown.len());
+    for text in shown {
+        for host in [Host::Native, Host::Workers] {
+            let loaded = config::load("README.md", text.to_owned(), &NoFiles, &|_: &str| None, host);
+            assert!(loaded.gateway.is_some(), "{}", loaded.report.render());
+        }
+    }
+}
+
+#[test]
+fn every_command_in_the_readme_exists() {
+    let commands: Vec<&str> = blocks(README, "sh")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| {
+            line.strip_prefix("tollgate ").or_else(|| line.strip_prefix("cargo run --release -- "))
+        })
+        .filter_map(|rest| rest.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"demo") && commands.contains(&"validate"), "{commands:?}");
+    for command in commands {
+        let help = Command::new(env!("CARGO_BIN_EXE_tollgate")).args([command, "--help"]).output().unwrap();
+        assert!(help.status.success(), "tollgate {command}");
+    }
+}
