@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod compile;
 mod decode;
 pub mod document;
+mod findings;
 #[cfg(feature = "yaml")]
 mod include;
 pub mod length;
@@ -24,8 +25,8 @@ mod yaml;
 use std::collections::HashMap;
 
 use self::{
-    decode::Findings,
     document::Whole,
+    findings::Findings,
     node::{Node, Span, Value},
     problem::{Problem, Report, SourceFile},
     variables::Variables,

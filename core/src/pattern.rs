@@ -23,6 +23,11 @@ pub(crate) enum Segment {
     Parameter(String),
 }
 
+/// Segments of a pattern at most: the look-up is built by descending into them.
+const MAX_SEGMENTS: usize = 128;
+/// Parameters of a pattern at most: matchit has letters for 25.
+const MAX_PARAMETERS: usize = 24;
+
 /// What is wrong with a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidPattern {
@@ -44,6 +49,9 @@ pub enum InvalidPattern {
     /// A literal segment that no normalised path can match; the whole pattern as it is meant.
     #[error("no request has this path, as paths are normalised first; write `{0}`")]
     NotNormal(String),
+    /// More than the look-up can hold.
+    #[error("a path has at most {MAX_SEGMENTS} segments and {MAX_PARAMETERS} parameters")]
+    TooLong,
     /// A literal that can't stand in a path at all.
     #[error("this can't stand in a path")]
     Unusable,
@@ -67,6 +75,10 @@ impl Pattern {
                 return Err(InvalidPattern::Twice(name));
             }
             segments.push(segment);
+        }
+        let parameters = segments.iter().filter(|segment| matches!(segment, Segment::Parameter(_))).count();
+        if segments.len() > MAX_SEGMENTS || parameters > MAX_PARAMETERS {
+            return Err(InvalidPattern::TooLong);
         }
         Ok(Self { text: text.to_owned(), segments, open })
     }
@@ -276,6 +288,15 @@ mod tests {
             ("/a/../b", InvalidPattern::NotNormal("/b".into())),
         ] {
             assert_eq!(Pattern::parse(text), Err(wanted), "{text}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_pattern_is_no_longer_than_the_look_up_can_hold() {
+        let parameters = |many: usize| (0..many).map(|n| format!("/{{p{n}}}")).collect::<String>();
+        for (fine, too_long) in [("/a".repeat(128), "/a".repeat(129)), (parameters(24), parameters(25))] {
+            assert!(Pattern::parse(&fine).is_ok());
+            assert_eq!(Pattern::parse(&too_long), Err(InvalidPattern::TooLong));
         }
     }
 

@@ -79,6 +79,7 @@ const CASES: &[Case] = cases! {
     "53-keys"
     "54-merged-values"
     "55-block-texts"
+    "56-compression-as-a-policy"
 };
 
 /// What the cases include.

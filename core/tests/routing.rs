@@ -138,6 +138,47 @@ fn ambiguous_routes_are_errors_that_name_both_lines() {
     }
 }
 
+#[wasm_bindgen_test(unsupported = test)]
+fn of_two_overrides_the_one_for_fewer_methods_has_the_last_word() {
+    let mut overrides = [
+        "{path: '/a', timeout_ms: 10}",
+        "{path: '/a', methods: [POST], timeout_ms: 5}",
+        "{path: '/*', timeout_ms: 20}",
+    ];
+    for _ in 0..2 {
+        let text = format!("{}route_overrides: [{}]\n", routes(&["path: '/*'"]), overrides.join(", "));
+        let gateway = load(&text);
+        for (method, path, wanted) in [("POST", "/a", 5), ("GET", "/a", 10), ("POST", "/b", 20)] {
+            let head = Request::builder().method(method).uri(path).body(()).unwrap().into_parts().0;
+            let found = gateway.router().find("any", path, &head).unwrap();
+            assert_eq!(found.plan.patience.head_ms, wanted, "{method} {path}");
+        }
+        overrides.reverse();
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn enable_compression_is_a_policy_that_overrides_replace_and_remove() {
+    let squeeze = "policies: [{name: squeeze, type: Compression}]";
+    let text = routes(&[
+        "path: '/a/*', enable_compression: true",
+        "path: '/b/*'",
+        &format!("path: '/c/*', {squeeze}"),
+    ]) + "route_overrides:
+  - {path: '/a/plain', policies: [{name: compression, disabled: true}]}
+  - {path: '/c/*', enable_compression: true}
+  - {path: '/c/plain', enable_compression: false}
+";
+    let gateway = load(&text);
+    for (path, wanted) in
+        [("/a/x", true), ("/a/plain", false), ("/b/x", false), ("/c/x", true), ("/c/plain", false)]
+    {
+        let head = Request::get(path).body(()).unwrap().into_parts().0;
+        let found = gateway.router().find("any", path, &head).unwrap();
+        assert_eq!(found.plan.compression.is_some(), wanted, "{path}");
+    }
+}
+
 /// A small generator of its own: the same cases on every platform, and no dependency on dice.
 struct Dice(u64);
 

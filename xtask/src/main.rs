@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         ["invariants"] => report.step("invariants of core", invariants::check),
         ["schema"] => report.step("schema", schema::write),
         ["schema", "--check"] => report.step("schema", schema::check),
-        ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core"))),
+        ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core --features yaml"))),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Files, Gathered, Host, Loaded,
-    decode::Findings,
+    findings::Findings,
     finish,
     node::{Key, Node, Scalar, Span, Value},
     problem::SourceFile,

@@ -11,8 +11,8 @@ use http::{HeaderName, Method};
 use self::{chain::Chains, kinds::Kinds};
 use super::{
     Files, Host,
-    decode::Findings,
     document::{EncodedSlash, Item, Route as WrittenRoute, Routed, Whole},
+    findings::Findings,
     node::{Node, Span, Value},
     problem::{Problem, SourceFile},
     services::Services,
@@ -55,6 +55,18 @@ impl Bench<'_> {
         {
             let problem = Problem::error(list.span, format!("`{key}` is empty"));
             self.note(problem.cure("name at least one, or leave the key out"));
+        }
+    }
+
+    /// Notes a text that is empty, as the value of a variable may be, where that could mean nothing good.
+    fn not_blank(&self, node: &Node, keys: &[&str]) {
+        for key in keys {
+            if let Some(value) = node.get(key).filter(|value| value.text() == Some("")) {
+                self.note(
+                    Problem::error(value.span, format!("`{key}` is empty"))
+                        .cure("give it a value, or leave the key out"),
+                );
+            }
         }
     }
 
@@ -150,11 +162,15 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
         );
     }
     bench.not_empty(whole.root, "listeners");
+    if let Some(log) = whole.root.get("telemetry").and_then(|telemetry| telemetry.get("access_log")) {
+        bench.not_blank(log, &["path"]);
+    }
+    let mut taken = Vec::new();
     for (listener, node) in whole.root.members("listeners", &top.listeners) {
-        check_address(&listener.address, node, bench);
+        check_address(&listener.address, node, &mut taken, bench);
     }
     if let (Some(admin), Some(node)) = (&top.admin, whole.root.get("admin")) {
-        check_address(&admin.address, node, bench);
+        check_address(&admin.address, node, &mut taken, bench);
         let open = admin.token.as_deref().is_none_or(str::is_empty);
         // What is no address was just said to be none.
         let reachable = admin.address.parse().is_ok_and(|at: std::net::SocketAddr| !at.ip().is_loopback());
@@ -172,27 +188,42 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
                 .cure("use `Memory`"),
         );
     }
-    let limits = &top.limits;
-    for (key, value) in [
-        ("header_timeout_ms", limits.header_timeout_ms),
-        ("max_header_bytes", limits.max_header_bytes),
-        ("max_target_bytes", limits.max_target_bytes),
-        ("max_connections", limits.max_connections),
+    let (limits, store) = (&top.limits, &top.store);
+    for (owner, key, value) in [
+        ("limits", "header_timeout_ms", limits.header_timeout_ms),
+        ("limits", "max_header_bytes", limits.max_header_bytes),
+        ("limits", "max_target_bytes", limits.max_target_bytes),
+        ("limits", "max_connections", limits.max_connections),
+        ("store", "max_counters", store.max_counters),
     ] {
         if value == 0 {
-            let span = whole.root.get("limits").map_or(whole.root.span, |limits| limits.span_of(key));
+            let span = whole.root.get(owner).map_or(whole.root.span, |limits| limits.span_of(key));
             bench.note(Problem::error(span, format!("`{key}` must be at least 1")));
         }
     }
 }
 
-fn check_address(address: &str, node: &Node, bench: &Bench<'_>) {
-    if address.parse::<std::net::SocketAddr>().is_err() {
-        let node = node.get("address").unwrap_or(node);
-        bench.note(
+fn check_address(
+    address: &str,
+    node: &Node,
+    taken: &mut Vec<(std::net::SocketAddr, Span)>,
+    bench: &Bench<'_>,
+) {
+    let node = node.get("address").unwrap_or(node);
+    match address.parse::<std::net::SocketAddr>() {
+        Ok(address) => {
+            // Port 0 is a fresh one each time.
+            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0)
+            {
+                let problem = Problem::error(node.span, format!("`{}` is listened on already", node.shown()));
+                bench.note(problem.related(*first, "by this"));
+            }
+            taken.push((address, node.span));
+        }
+        Err(_) => bench.note(
             Problem::error(node.span, format!("`{}` is no address to listen on", node.shown()))
                 .cure("write an IP address and a port, such as `127.0.0.1:8080` or `[::]:8080`"),
-        );
+        ),
     }
 }
 
@@ -279,8 +310,10 @@ fn methods(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Option<
         let upper = text.to_ascii_uppercase();
         match Method::from_bytes(text.as_bytes()) {
             // Methods are case-sensitive (RFC 9110 §9.1), and `get` is never what was meant.
-            Ok(method) if *text == upper => methods.push(method),
-            Ok(_) if !node.is_filled() => bench.note(
+            Ok(method) if *text == upper && text.starts_with(|c: char| c.is_ascii_uppercase()) => {
+                methods.push(method);
+            }
+            Ok(_) if *text != upper && !node.is_filled() => bench.note(
                 Problem::error(node.span, format!("`{text}` is no method"))
                     .cure(format!("did you mean `{upper}`?")),
             ),

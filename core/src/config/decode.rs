@@ -18,53 +18,11 @@ use serde::{
 };
 
 use super::{
+    findings::Findings,
     node::{Key, Node, Scalar, Span, Value},
     planned,
     problem::{Problem, nearest},
 };
-
-/// Collects what is found, each thing once.
-#[derive(Default)]
-pub(crate) struct Findings {
-    problems: RefCell<Vec<Problem>>,
-    said: RefCell<HashSet<(Span, String)>>,
-    /// Places where something else stands in for what was written: what is said of those misleads.
-    unread: RefCell<HashSet<Span>>,
-}
-
-impl Findings {
-    pub(crate) fn push(&self, problem: Problem) {
-        if !self.unread.borrow().contains(&problem.span) {
-            self.add(problem);
-        }
-    }
-
-    /// Notes that the value at `span` can't be read, and is therefore nothing to be judged any further.
-    pub(crate) fn unreadable(&self, span: Span, problem: Problem) {
-        self.push(problem);
-        self.pass_over(span);
-    }
-
-    /// Notes that the mapping at `span` lacks something. It may lack several things, and each is said.
-    pub(crate) fn lacking(&self, span: Span, problem: Problem) {
-        self.add(problem);
-        self.pass_over(span);
-    }
-
-    fn pass_over(&self, span: Span) {
-        self.unread.borrow_mut().insert(span);
-    }
-
-    fn add(&self, problem: Problem) {
-        if self.said.borrow_mut().insert((problem.span, problem.message.clone())) {
-            self.problems.borrow_mut().push(problem);
-        }
-    }
-
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-}
 
 /// Mappings with mistakes that are read anew at most, so that a file of nothing but mistakes ends in time.
 const MAX_PASSES: usize = 64;
@@ -302,6 +260,7 @@ impl<'n> Decoder<'n> {
                 let problem = Problem::error(key.span, format!("the key `{}` has no value", key.name));
                 self.note(problem.cure("give it one, or leave the key out"));
                 self.findings.pass_over(value.span);
+                self.findings.pass_over(self.node.span);
             } else if owned
                 && !self.passes.has_given_up(value)
                 && known.iter().all(|(seen, _)| *seen != key.name)

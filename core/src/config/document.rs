@@ -11,7 +11,8 @@ use serde::{
 };
 
 use super::{
-    decode::{Findings, decode, mapping_or},
+    decode::{decode, mapping_or},
+    findings::Findings,
     node::{Node, Value},
     policy::{Policy, policies},
     problem::Problem,

@@ -2,7 +2,7 @@
 
 use super::{
     Files, Gathered, beside,
-    decode::Findings,
+    findings::Findings,
     node::{Key, Node, Span, Value},
     problem::{Problem, SourceFile},
     variables::{self, Variables},

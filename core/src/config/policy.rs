@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    decode::{Findings, decode},
+    decode::decode,
     document::{Item, OneOrMany, members},
+    findings::Findings,
     node::{Key, Node, Value},
     planned,
     problem::{Problem, nearest},
@@ -323,6 +324,11 @@ impl Default for Compression {
 /// Reads a list of policies. Those that can't be read are noted, and keep their place.
 pub(crate) fn policies<'n>(list: Option<&'n Node>, findings: &Findings) -> Vec<Item<'n, Policy>> {
     let members = members(list, "a list of policies", findings);
+    if let Some(node) = list.filter(|list| !matches!(list.value, Value::List(_))) {
+        // Whatever policies were meant there.
+        let value = Policy { head: Head::default(), body: Body::Unreadable(None) };
+        return vec![Item { value, node }];
+    }
     members.iter().map(|node| Item { value: policy(node, findings), node }).collect()
 }
 
@@ -342,15 +348,18 @@ fn policy(node: &Node, findings: &Findings) -> Policy {
 
 /// A removal says which policy goes; whatever else it said would be carried out nowhere.
 fn removal(entries: &[(Key, Node)], findings: &Findings) -> Body {
-    for (key, _) in
-        entries.iter().filter(|(key, _)| !["name", "disabled", "description"].contains(&key.name.as_str()))
-    {
-        let message = format!("`{}` has no place in a policy that is `disabled`", key.name);
-        findings.push(
-            Problem::error(key.span, message).cure("leave it out: the policy of this name is removed here"),
-        );
-    }
-    Body::Removal
+    let others: Vec<&Key> = entries
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| !["name", "disabled", "description"].contains(&key.name.as_str()))
+        .collect();
+    let Some(first) = others.first() else { return Body::Removal };
+    let names: Vec<String> = others.iter().map(|key| format!("`{}`", key.name)).collect();
+    let message = format!("{} can't stand beside `disabled: true`", names.join(", "));
+    let cure =
+        "leave the rest out to remove the policy of this name, or the whole policy if it is not wanted";
+    findings.push(Problem::error(first.span, message).cure(cure));
+    Body::Unreadable(None)
 }
 
 fn body(node: &Node, findings: &Findings) -> Body {

@@ -31,7 +31,7 @@ pub struct Problem {
 impl Problem {
     /// An error at `span`.
     pub fn error(span: Span, message: impl Into<String>) -> Self {
-        let message = one_line(&message.into());
+        let message = one_line(&message.into(), LONGEST);
         Self { severity: Severity::Error, span, message, cure: None, related: None }
     }
 
@@ -43,7 +43,7 @@ impl Problem {
     /// With a way out.
     #[must_use]
     pub fn cure(mut self, cure: impl Into<String>) -> Self {
-        self.cure = Some(one_line(&cure.into()));
+        self.cure = Some(one_line(&cure.into(), usize::MAX));
         self
     }
 
@@ -69,10 +69,6 @@ impl SourceFile {
     pub fn new(name: impl Into<String>, text: String) -> Self {
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         Self { name: name.into(), text }
-    }
-
-    fn line(&self, number: u32) -> &str {
-        self.text.lines().nth(number.saturating_sub(1) as usize).unwrap_or("")
     }
 }
 
@@ -109,15 +105,16 @@ impl Report {
     /// All findings as text for people, with the lines they are about.
     pub fn render(&self) -> String {
         let mut out = String::new();
+        let lines: Vec<Vec<&str>> = self.files.iter().map(|file| file.text.lines().collect()).collect();
         for problem in &self.problems {
             let severity = match problem.severity {
                 Severity::Error => "error",
                 Severity::Note => "note",
             };
             let _ = writeln!(out, "{severity}: {}", problem.message);
-            self.snippet(&mut out, problem.span, "");
+            self.snippet(&mut out, &lines, problem.span, "");
             if let Some((span, why)) = &problem.related {
-                self.snippet(&mut out, *span, why);
+                self.snippet(&mut out, &lines, *span, why);
             }
             if let Some(cure) = &problem.cure {
                 let _ = writeln!(out, "   = help: {cure}");
@@ -127,13 +124,14 @@ impl Report {
         out
     }
 
-    fn snippet(&self, out: &mut String, span: Span, label: &str) {
+    fn snippet(&self, out: &mut String, lines: &[Vec<&str>], span: Span, label: &str) {
         let Some(file) = self.files.get(span.file) else { return };
         if span.line == 0 {
             let _ = writeln!(out, "  --> {}", file.name);
             return;
         }
-        let line = Line::around(file.line(span.line), span);
+        let line = lines.get(span.file).and_then(|lines| lines.get((span.line - 1) as usize));
+        let line = Line::around(line.copied().unwrap_or_default(), span);
         let number = span.line.to_string();
         let gutter = " ".repeat(number.len());
         let separator = if label.is_empty() { "" } else { " " };
@@ -144,11 +142,21 @@ impl Report {
     }
 }
 
+/// Characters of a message at most, whatever it quotes.
+const LONGEST: usize = 400;
+
 /// A text that quotes the user's own must neither break lines nor command a terminal.
-fn one_line(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+fn one_line(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(most));
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            _ if at == most => {
+                out.push('…');
+                break;
+            }
+            _ if c.is_control() => out.extend(c.escape_default()),
+            _ => out.push(c),
+        }
     }
     out
 }
@@ -189,39 +197,45 @@ impl Line {
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let folded = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let wanted = folded(word);
-    let near = |candidate: &str| (candidate.len() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| (folded(candidate), candidate))
-        // Most are told by their length alone.
-        .filter(|(folded, candidate)| folded.len().abs_diff(wanted.len()) <= near(candidate))
-        .map(|(folded, candidate)| (distance(&wanted, &folded), candidate))
-        .filter(|(distance, candidate)| *distance <= near(candidate))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in known {
+        let most = best.map_or((candidate.len() / 3).max(1) + 1, |(distance, _)| distance);
+        if let Some(distance) = distance(&wanted, &folded(candidate), most) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
 }
 
-/// How many edits apart two words are; two neighbours in the wrong order are one edit.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().collect();
-    let b: Vec<char> = b.chars().collect();
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let cell = |up: usize, left: usize| {
-                let row = (i + 1).checked_sub(up).and_then(|at| rows.get(at));
-                row.and_then(|row| row.get((j + 1).checked_sub(left)?)).copied().unwrap_or(usize::MAX - 1)
-            };
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            let left = row.last().copied().unwrap_or(0) + 1;
-            let replaced = cell(1, 1) + usize::from(x != y);
-            let swap = if swapped { cell(2, 2) + 1 } else { usize::MAX };
-            row.push(left.min(cell(1, 0) + 1).min(replaced).min(swap));
-        }
-        rows.push(row);
+/// How many edits apart two words are, if it is fewer than `most`. Two neighbours in the wrong order are one edit.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) >= most {
+        return None;
     }
-    rows.last().and_then(|row| row.last()).copied().unwrap_or(0)
+    let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+    let (mut before, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=b.len()).collect());
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(above.len());
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = at(&above, j) + usize::from(x != y);
+            let shifted = at(&row, j).min(at(&above, j + 1)) + 1;
+            let mut least = replaced.min(shifted);
+            if let (Some(i), Some(j)) = (i.checked_sub(1), j.checked_sub(1))
+                && (a.get(i), b.get(j)) == (Some(y), Some(x))
+            {
+                least = least.min(at(&before, j) + 1);
+            }
+            row.push(least);
+        }
+        // Later rows are no nearer.
+        if row.iter().min().is_some_and(|least| *least >= most) && above.iter().min() >= Some(&most) {
+            return None;
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above.last().copied().filter(|distance| *distance < most)
 }
 
 #[cfg(test)]
@@ -240,7 +254,8 @@ mod tests {
             ("ab", "", 2),
             ("TLT", "TTL", 1),
         ] {
-            assert_eq!(distance(a, b), wanted, "{a} {b}");
+            assert_eq!(distance(a, b, 9), Some(wanted), "{a} {b}");
+            assert_eq!(distance(a, b, wanted), None, "{a} {b}");
         }
     }
 

@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Files, Host,
-    decode::Findings,
     document::{Endpoint as WrittenEndpoint, Item, Service as Written, Whole},
+    findings::Findings,
     node::{Node, Span, Value},
     problem::Problem,
 };
 use crate::{
     remote::Remote,
+    route::normalised_host,
     upstream::{Endpoint, Patience, Service, Tls},
 };
 
@@ -200,6 +201,14 @@ fn trust(
 ) -> Trust {
     let written = &item.value.tls;
     let mut trust = Trust { authorities: None, server_name: written.server_name.clone() };
+    if let Some(name) = item.node.get("tls").and_then(|tls| tls.get("server_name"))
+        && name.text().is_some_and(|text| normalised_host(text).as_deref() != Some(text))
+    {
+        findings.push(
+            Problem::error(name.span, format!("`{}` is no name of a server", name.shown()))
+                .cure("write a name in lower case without port, such as `agents.example.com`"),
+        );
+    }
     if let Some(name) = &written.ca_file {
         let span = item.node.get("tls").map_or(item.node.span, |tls| tls.span_of("ca_file"));
         if host == Host::Workers {
@@ -243,7 +252,7 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
     if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
         return Err("its port is no number from 1 to 65535");
     }
-    if authority.host().is_empty() || crate::route::normalised_host(authority.as_str()).is_none() {
+    if authority.host().is_empty() || normalised_host(authority.as_str()).is_none() {
         return Err("its host is neither a name nor an address");
     }
     let tls = encrypted

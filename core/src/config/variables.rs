@@ -3,7 +3,7 @@
 //! `$${` stands for a literal `${`. Values never appear in messages; the spelling with the name does.
 
 use super::{
-    decode::Findings,
+    findings::Findings,
     node::{Node, Value},
     problem::Problem,
 };

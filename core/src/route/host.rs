@@ -17,14 +17,14 @@ impl HostPattern {
     /// `None` for what is no host: names and addresses only, no port.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let name = text.to_ascii_lowercase();
+        // The look-up knows hosts in their one spelling only.
         let wellformed = |name: &str| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b))
+            name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b))
+                && normalised(name).as_deref() == Some(name)
         };
-        match name.strip_prefix('*') {
-            Some(below) if below.len() > 1 && below.starts_with('.') && wellformed(below) => {
-                Some(Self::Below(below.to_owned()))
-            }
-            Some(_) => None,
+        match name.strip_prefix("*.") {
+            Some(below) => (wellformed(below) && !below.starts_with(['.', '[']))
+                .then(|| Self::Below(format!(".{below}"))),
             None => wellformed(&name).then_some(Self::Exact(name)),
         }
     }
@@ -118,6 +118,19 @@ mod tests {
         assert_eq!(found, ["x.api.example.com", "*.api.example.com", "*.example.com", "any"]);
         assert_eq!(hosts.matching("example.com").copied().collect::<Vec<_>>(), ["any"]);
         assert_eq!(hosts.matching("badexample.com").copied().collect::<Vec<_>>(), ["any"]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_no_request_can_name_is_no_host() {
+        for fine in ["api.example.com", "API.example.com", "127.0.0.1", "[::1]", "localhost", "*.example.com"]
+        {
+            assert!(HostPattern::parse(fine).is_some(), "{fine}");
+        }
+        for wrong in
+            ["api.example.com:8080", "api.example.com.", "::1", "*", "*.", "*example.com", "a.*", "*..b", ""]
+        {
+            assert_eq!(HostPattern::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -23,8 +23,8 @@ use crate::{
 #[derive(Default)]
 struct Level {
     policies: Vec<Link>,
-    /// `enable_compression`, and where it stands.
-    compression: Option<(bool, Span)>,
+    /// `enable_compression`: the policy that it stands for, or none where it is `false`.
+    compression: Option<Option<Link>>,
 }
 
 /// One policy in a level.
@@ -51,7 +51,6 @@ pub(super) struct Chains<'w> {
     global: Level,
     routes: Vec<Level>,
     overrides: Vec<Level>,
-    standard: Compiled,
     /// Removals and excluded paths that mean something in some chain.
     used: RefCell<HashSet<Span>>,
 }
@@ -63,7 +62,12 @@ impl<'w> Chains<'w> {
         kinds: &mut Kinds,
         bench: &Bench<'_>,
     ) -> Self {
-        let mut level = |policies: &[Item<'_, Policy>], scope: &str, compression: Option<(bool, Span)>| {
+        let standard = kinds.standard_compression(&Compression::default());
+        let mut level = |policies: &[Item<'_, Policy>], scope: &str, wish: Option<(bool, Span)>| {
+            let compression = wish.map(|(on, span)| {
+                let body = Linked::Policy(Stage::Compression, standard.clone());
+                on.then(|| Link { name: COMPRESSION.to_owned(), body, excluded: Vec::new(), span })
+            });
             Level { policies: links(policies, scope, services, kinds, bench), compression }
         };
         let global = level(&whole.policies, "", None);
@@ -88,8 +92,7 @@ impl<'w> Chains<'w> {
                 level(&on.policies, &scope, wish)
             })
             .collect();
-        let standard = kinds.standard_compression(&Compression::default());
-        Self { whole, global, routes, overrides, standard, used: RefCell::default() }
+        Self { whole, global, routes, overrides, used: RefCell::default() }
     }
 
     /// All that holds for a route on the paths of `pattern`, with these overrides, the least specific first.
@@ -103,29 +106,18 @@ impl<'w> Chains<'w> {
         let levels = std::iter::once(&self.global)
             .chain(self.routes.get(route))
             .chain(overrides.iter().filter_map(|index| self.overrides.get(*index)));
-        let standard;
         let mut chain: Vec<&Link> = Vec::new();
-        let mut compressed = None;
         for level in levels {
             for link in &level.policies {
                 self.put(&mut chain, link, bench);
             }
-            match level.compression {
-                Some((true, span)) => compressed = Some(span),
-                Some((false, _)) => {
-                    compressed = None;
-                    chain.retain(|link| link.name != COMPRESSION);
-                }
+            match &level.compression {
+                // Switched on where it is not there already: a policy for it keeps its own settings.
+                Some(Some(_)) if chain.iter().any(|link| link.stage() == Some(Stage::Compression)) => {}
+                Some(Some(standard)) => chain.push(standard),
+                Some(None) => chain.retain(|link| link.stage() != Some(Stage::Compression)),
                 None => {}
             }
-        }
-        // Switched on where it is not there already: a policy of that name keeps its own settings.
-        if let Some(span) = compressed
-            && chain.iter().all(|link| link.name != COMPRESSION)
-        {
-            let body = Linked::Policy(Stage::Compression, self.standard.clone());
-            standard = Link { name: COMPRESSION.to_owned(), body, excluded: Vec::new(), span };
-            chain.push(&standard);
         }
         self.check(&chain, route, bench);
         self.assemble(&chain, pattern)
@@ -139,8 +131,8 @@ impl<'w> Chains<'w> {
                 chain.remove(at);
             }
             (None, Linked::Removal) => {
-                // What can't be read may have been the policy that is meant.
-                if chain.iter().any(|other| other.name.is_empty()) {
+                // What can't be read may have been the policy that is meant, or its name.
+                if link.name.is_empty() || chain.iter().any(|other| other.name.is_empty()) {
                     self.used.borrow_mut().insert(link.span);
                 }
             }
@@ -230,9 +222,11 @@ impl<'w> Chains<'w> {
     }
 
     /// Notes removals that remove nothing and excluded paths that exclude nothing, once all plans are made.
-    pub(super) fn check_use(&self, bench: &Bench<'_>) {
+    /// `held` are the overrides that have been part of one.
+    pub(super) fn check_use(&self, held: &[usize], bench: &Bench<'_>) {
         let used = self.used.borrow();
-        let levels = std::iter::once(&self.global).chain(&self.routes).chain(&self.overrides);
+        let overrides = held.iter().filter_map(|index| self.overrides.get(*index));
+        let levels = std::iter::once(&self.global).chain(&self.routes).chain(overrides);
         for link in levels.flat_map(|level| &level.policies) {
             if matches!(link.body, Linked::Removal) && !used.contains(&link.span) {
                 let message = format!("there is no policy `{}` here that could be disabled", link.name);
@@ -271,7 +265,10 @@ fn links(
         let name = &value.head.name;
         let span = node.span_of("name");
         if name.is_empty() {
-            bench.note(Problem::error(span, "the `name` of a policy can't be empty"));
+            // Where more than the name can't be read, that has been said.
+            if !matches!(value.body, Body::Unreadable(_)) {
+                bench.note(Problem::error(span, "the `name` of a policy can't be empty"));
+            }
         } else if let Some(first) = links.iter().find(|link| link.name == *name) {
             bench.note(
                 Problem::error(span, format!("two policies here are named `{name}`"))

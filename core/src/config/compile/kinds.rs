@@ -115,6 +115,10 @@ impl Kinds {
             }
         }
         bench.not_empty(node, "audience");
+        bench.not_blank(node, &["issuer", "audience", "role_claim"]);
+        if let Some(from) = node.get("token_from") {
+            bench.not_blank(from, &["cookie", "query"]);
+        }
         let required = match &keys.required_claims {
             RequiredClaims::None => Vec::new(),
             RequiredClaims::Present(names) => {
@@ -343,6 +347,9 @@ fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Benc
 fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<Ttl> {
     if keys.ttl_seconds == 0 {
         bench.note(Problem::error(node.span_of("ttl_seconds"), "a `ttl_seconds` of 0 would keep nothing"));
+    }
+    if keys.max_bytes == 0 {
+        bench.note(Problem::error(node.span_of("max_bytes"), "a `max_bytes` of 0 would keep nothing"));
     }
     let mut vary_by = Vec::new();
     for (name, node) in node.members("vary_by", &keys.vary_by) {

@@ -61,50 +61,56 @@ pub(super) fn link(
         }
         plan.into()
     });
-    // What is wrong with the policies of a route does not wait until the route itself is mended.
+    // What is wrong with the policies of a route does not wait until the route itself is mended. What they lack
+    // may come from an override.
     if let Ok(everything) = Pattern::parse("/*") {
+        let bench = Bench { complete: false, ..*bench };
         for index in &unreadable {
-            chains.plan(*index, &everything, &[], bench);
+            chains.plan(*index, &everything, &[], &bench);
         }
     }
-    if built.is_ok() && unreadable.is_empty() {
-        chains.check_use(bench);
-        for ((_, written), holds) in readable.iter().zip(holds) {
-            if !holds {
-                bench.miss(never_holds(written, whole));
-            }
+    let listed = whole.root.get("routes").map_or(0, |list| list.items().len());
+    if built.is_ok() && unreadable.is_empty() && whole.routes.len() == listed && listed > 0 {
+        let held = override_at.iter().zip(&holds).filter(|(_, holds)| **holds).map(|(at, _)| *at);
+        chains.check_use(&held.collect::<Vec<_>>(), bench);
+        for ((_, written), _) in readable.iter().zip(&holds).filter(|(_, holds)| !**holds) {
+            bench.miss(never_holds(written, whole));
         }
     }
     let route = |index: usize| {
         let node = whole.routes.get(original(&route_at, index)).map(|written| written.item.node);
         node.map_or(whole.root.span, |node| node.span_of("path"))
     };
+    let on = |index: usize| readable.get(index).map_or(whole.root.span, |(_, written)| place(written));
     built
         .map_err(|ambiguities| {
             for ambiguity in ambiguities {
-                bench.note(match ambiguity {
-                    Ambiguity::Routes(first, second) => {
-                        let (first, second) = (route(first.min(second)), route(first.max(second)));
-                        Problem::error(
-                            second,
-                            "two routes can match the same request, and neither is more specific",
-                        )
-                        .related(first, "the other one is here")
-                        .cure("make one more specific: by `methods`, `hosts`, `headers` or `query`")
-                    }
-                    Ambiguity::Refused(pattern) => Problem::error(
-                        whole.root.span_of("routes"),
-                        format!("`{pattern}` can't be looked up"),
-                    ),
-                    Ambiguity::Overrides(index) => {
-                        let span = readable.get(index).map_or(whole.root.span, |(_, written)| place(written));
-                        Problem::error(span, "too many overrides may or may not hold for the same requests")
-                            .cure("write overrides whose paths contain one another, or fewer with `methods`")
-                    }
-                });
+                bench.note(ambiguous(&ambiguity, route, on, whole.root.span_of("routes")));
             }
         })
         .ok()
+}
+
+/// `route` and `on` tell where a route and an override stand.
+fn ambiguous(
+    ambiguity: &Ambiguity,
+    route: impl Fn(usize) -> Span,
+    on: impl Fn(usize) -> Span,
+    routes: Span,
+) -> Problem {
+    match ambiguity {
+        Ambiguity::Routes(first, second) => {
+            let (first, second) = (route(*first.min(second)), route(*first.max(second)));
+            Problem::error(second, "two routes can match the same request, and neither is more specific")
+                .related(first, "the other one is here")
+                .cure("make one more specific: by `methods`, `hosts`, `headers` or `query`")
+        }
+        Ambiguity::Refused(pattern) => Problem::error(routes, format!("`{pattern}` can't be looked up")),
+        Ambiguity::Overrides(index) => {
+            Problem::error(on(*index), "too many overrides may or may not hold for the same requests")
+                .cure("write overrides whose paths contain one another, or fewer with `methods`")
+        }
+    }
 }
 
 fn place(written: &Routed<'_, Override>) -> Span {
