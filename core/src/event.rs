@@ -2,10 +2,14 @@
 //!
 //! The reason for a failure (`detail`) stands here and nowhere else: clients never see it.
 
+mod time;
+
 use std::net::IpAddr;
 
 use http::{Method, StatusCode};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+pub use self::time::Rfc3339;
 use crate::host::Timestamp;
 
 /// One request and what became of it. Borrowed from the request: a host that keeps it copies what it needs.
@@ -39,4 +43,32 @@ pub struct Event<'a> {
     pub detail: Option<&'a str>,
     /// `hit`, `miss`, `bypass`: what the cache did, where one was asked.
     pub cache: Option<&'static str>,
+}
+
+/// As logs have it: in a fixed order, without what is not known.
+impl Serialize for Event<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Event", 14)?;
+        fields.serialize_field("time", &Rfc3339(self.at))?;
+        fields.serialize_field("request_id", self.request_id)?;
+        fields.serialize_field("client", &self.client)?;
+        fields.serialize_field("method", self.method.as_str())?;
+        fields.serialize_field("host", self.host)?;
+        fields.serialize_field("path", self.path)?;
+        let named = [("route", self.route), ("service", self.service), ("user", self.user)];
+        let why = [("refusal", self.refusal), ("detail", self.detail), ("cache", self.cache)];
+        for (name, value) in named {
+            if let Some(value) = value {
+                fields.serialize_field(name, value)?;
+            }
+        }
+        fields.serialize_field("status", &self.status.as_u16())?;
+        fields.serialize_field("took_ms", &self.took_ms)?;
+        for (name, value) in why {
+            if let Some(value) = value {
+                fields.serialize_field(name, value)?;
+            }
+        }
+        fields.end()
+    }
 }

@@ -29,6 +29,8 @@ impl Default for Patience {
 /// One address that answers for a service.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    /// The name of the service that it answers for.
+    pub service: Arc<str>,
     /// Host and port, as written in the configuration.
     pub authority: Authority,
     /// Present when the endpoint is spoken to over TLS.
@@ -75,7 +77,10 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(name: Arc<str>, endpoints: Vec<Endpoint>, patience: Patience) -> Self {
+    pub(crate) fn new(name: Arc<str>, mut endpoints: Vec<Endpoint>, patience: Patience) -> Self {
+        for endpoint in &mut endpoints {
+            endpoint.service = name.clone();
+        }
         Self { name, endpoints, patience, next: AtomicUsize::new(0) }
     }
 

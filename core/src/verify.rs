@@ -188,6 +188,15 @@ impl PublicKey {
         };
         family && self.algorithm.is_none_or(|own| own == algorithm)
     }
+
+    /// How many bytes its signatures have. Others are no signatures, and hosts differ in what they say of them.
+    pub fn signature_length(&self) -> usize {
+        match &self.material {
+            Material::Rsa { n, .. } => n.len(),
+            Material::Ec { curve, .. } => 2 * curve.width(),
+            Material::Ed25519(_) => 64,
+        }
+    }
 }
 
 /// RSA keys below 2048 bits are breakable, above 8192 bits they are a way to make a gateway work for nothing.
@@ -264,6 +273,18 @@ mod tests {
         let key = PublicKey::from_jwk(&json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y})).unwrap();
         let served: Vec<_> = Algorithm::ALL.into_iter().filter(|&algorithm| key.serves(algorithm)).collect();
         assert_eq!(served, [Algorithm::ES256]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_length_of_a_signature_follows_from_the_key() {
+        let n = Base64UrlUnpadded::encode_string(&[&[0, 0xff][..], &[1; 255]].concat());
+        for (key, length) in [
+            (json!({"kty": "RSA", "n": n, "e": "AQAB"}), 256),
+            (json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y}), 64),
+            (json!({"kty": "OKP", "crv": "Ed25519", "x": X}), 64),
+        ] {
+            assert_eq!(PublicKey::from_jwk(&key).unwrap().signature_length(), length, "{key}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -28,21 +28,40 @@ pub struct Quota {
     pub reset_ms: u64,
 }
 
+/// How late a draw may come, its clock read before the running window began, and still count in that window.
+/// A clock that is further behind was set back, and is believed.
+const LATE_MS: u64 = 10_000;
+
 /// The state of one counter: a fixed window (epoch-aligned).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FixedWindow {
-    /// Number of the window since the epoch.
-    index: u64,
+    begins_at: Timestamp,
     used: u64,
 }
 
 impl FixedWindow {
+    /// A window of which so much is used: one that was kept somewhere in the meantime.
+    pub const fn resume(begins_at: Timestamp, used: u64) -> Self {
+        Self { begins_at, used }
+    }
+
+    /// When the window began.
+    pub const fn begins_at(&self) -> Timestamp {
+        self.begins_at
+    }
+
+    /// How much of it is used.
+    pub const fn used(&self) -> u64 {
+        self.used
+    }
+
     /// Takes from the counter when enough is left; otherwise leaves it as it is.
     pub fn draw(&mut self, draw: &Draw, now: Timestamp) -> Quota {
         let window = draw.window_ms.max(1);
-        let index = now / window;
-        if self.index != index {
-            *self = Self { index, used: 0 };
+        let now = self.moment(now);
+        let begins_at = now - now % window;
+        if self.begins_at != begins_at {
+            *self = Self { begins_at, used: 0 };
         }
         let admitted = self.used.checked_add(draw.cost).is_some_and(|total| total <= draw.limit);
         if admitted {
@@ -53,14 +72,22 @@ impl FixedWindow {
 
     /// Hands back what a draw of the same window took: another limit has refused the request.
     pub fn give_back(&mut self, draw: &Draw, now: Timestamp) {
-        if self.index == now / draw.window_ms.max(1) {
+        let now = self.moment(now);
+        if self.begins_at == now - now % draw.window_ms.max(1) {
             self.used = self.used.saturating_sub(draw.cost);
         }
     }
 
     /// When this state can be forgotten.
     pub fn ends_at(&self, window_ms: u64) -> Timestamp {
-        self.index.saturating_add(1).saturating_mul(window_ms.max(1))
+        self.begins_at.saturating_add(window_ms.max(1))
+    }
+
+    /// Whoever read the clock just before a window ended, and comes after the next has begun, counts in the
+    /// next: it must not turn the counter back and so make it forget.
+    fn moment(&self, now: Timestamp) -> Timestamp {
+        let is_late = now < self.begins_at && self.begins_at - now <= LATE_MS;
+        if is_late { self.begins_at } else { now }
     }
 }
 
@@ -99,11 +126,39 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_late_give_back_leaves_the_next_window_alone() {
+    fn a_late_draw_counts_in_the_window_that_has_begun() {
         let mut state = FixedWindow::default();
-        assert!(state.draw(&draw(1, 1), 59_999).admitted);
+        assert!(state.draw(&draw(2, 1), 60_000).admitted);
+        assert!(state.draw(&draw(2, 1), 59_000).admitted);
+        let refused = Quota { admitted: false, remaining: 0, reset_ms: 60_000 };
+        assert_eq!(state.draw(&draw(2, 1), 59_999), refused);
+        assert!(!state.draw(&draw(2, 1), 60_001).admitted);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_clock_that_was_set_back_is_believed() {
+        let mut state = FixedWindow::default();
+        assert!(state.draw(&draw(1, 1), 3_600_000).admitted);
         assert!(state.draw(&draw(1, 1), 60_000).admitted);
-        state.give_back(&Draw { window_ms: 60_000, ..draw(1, 1) }, 59_999);
-        assert!(!state.draw(&draw(1, 1), 60_001).admitted);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_window_of_another_length_is_another_window() {
+        let mut state = FixedWindow::default();
+        let hour = Draw { window_ms: 3_600_000, ..draw(1, 1) };
+        assert!(state.draw(&draw(1, 1), 7_260_000).admitted);
+        assert!(state.draw(&hour, 7_270_000).admitted);
+        assert!(!state.draw(&hour, 7_280_000).admitted);
+        assert!(state.draw(&draw(1, 1), 7_290_000).admitted);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_was_kept_goes_on() {
+        let mut state = FixedWindow::default();
+        assert!(state.draw(&draw(2, 1), 60_001).admitted);
+        let mut kept = FixedWindow::resume(state.begins_at(), state.used());
+        assert_eq!(kept, state);
+        assert!(kept.draw(&draw(2, 1), 60_002).admitted);
+        assert!(!kept.draw(&draw(2, 1), 60_003).admitted);
     }
 }

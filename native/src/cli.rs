@@ -1,5 +1,6 @@
 //! The commands, one a file. Each says how it ended by its exit code: 0 well, 1 not, 2 not even tried.
 
+mod bundle;
 mod demo;
 mod proxy;
 mod run;
@@ -9,7 +10,8 @@ mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use tollgate_core::config;
 
 /// Reverse proxy and API gateway whose decisions are the same at the edge and at home.
 #[derive(Debug, Parser)]
@@ -27,6 +29,8 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Check a configuration and list everything that is wrong with it.
     Validate(validate::Validate),
+    /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
+    Bundle(bundle::Bundle),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(schema::Schema),
     /// Serve the example platform with pretend agents, and print requests to try.
@@ -40,8 +44,25 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
+            Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),
+        }
+    }
+}
+
+/// The host that a configuration is meant for: what it can't honour is an error there.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Target {
+    Native,
+    Workers,
+}
+
+impl Target {
+    fn host(self) -> config::Host {
+        match self {
+            Self::Native => config::Host::Native,
+            Self::Workers => config::Host::Workers,
         }
     }
 }

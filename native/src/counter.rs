@@ -20,9 +20,6 @@ pub const DEFAULT_CAPACITY: usize = 1_000_000;
 /// More than most machines have cores, so threads seldom meet at one.
 const SHARDS: usize = 64;
 
-/// By how much two threads' readings of the clock may be apart without either being wrong.
-const SKEW_MS: u64 = 1_000;
-
 /// All counters of this process, at most as many as its capacity.
 ///
 /// When there is no room for another one, those whose window has ended go first. If none has, those go
@@ -165,28 +162,20 @@ struct Counter {
 
 impl Counter {
     fn draw(&mut self, draw: &Draw, now: Timestamp) -> Quota {
-        let quota = self.window.draw(draw, self.moment(draw, now));
+        let quota = self.window.draw(draw, now);
         self.ends_at = self.window.ends_at(draw.window_ms);
         quota
     }
 
     fn give_back(&mut self, draw: &Draw, now: Timestamp) {
-        self.window.give_back(draw, self.moment(draw, now));
+        self.window.give_back(draw, now);
     }
 
     fn remaining(&self, draw: &Draw, now: Timestamp) -> u64 {
         let nothing = Draw { key: String::new(), cost: 0, ..*draw };
         // On a copy: looking is not taking.
         let mut window = self.window;
-        window.draw(&nothing, self.moment(draw, now)).remaining
-    }
-
-    /// A thread that read the clock just before a window ended, and comes here after another thread has
-    /// begun the next, counts in the next: it must not turn the counter back and so make it forget.
-    /// A clock that was really set back is believed.
-    fn moment(&self, draw: &Draw, now: Timestamp) -> Timestamp {
-        let began = self.ends_at.saturating_sub(draw.window_ms.max(1));
-        if now < began && began - now <= SKEW_MS { began } else { now }
+        window.draw(&nothing, now).remaining
     }
 }
 
@@ -305,12 +294,5 @@ mod tests {
         assert!(counters.draw(&[draw("k", 1)], 60_000)[0].admitted);
         assert!(!counters.draw(&[draw("k", 1)], 59_999)[0].admitted);
         assert!(!counters.draw(&[draw("k", 1)], 60_001)[0].admitted);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_is_believed() {
-        let counters = Counters::default();
-        assert!(counters.draw(&[draw("k", 1)], 3_600_000)[0].admitted);
-        assert!(counters.draw(&[draw("k", 1)], 60_000)[0].admitted);
     }
 }

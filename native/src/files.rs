@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use tollgate_core::config::{self, Files, Loaded};
+use tollgate_core::config::{self, Files, Loaded, bundle::Bundle, problem::Report};
 
 /// Larger files are no configuration.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -37,7 +37,23 @@ impl Files for Disk {
 
 /// Reads, checks and compiles the configuration in `path`, variables taken from the environment.
 pub fn load(path: &Path, host: config::Host) -> Result<Loaded, String> {
+    let (name, text) = open(path)?;
+    Ok(config::load(name, text, &Disk, &environment, host))
+}
+
+/// Reads, checks and bundles the configuration in `path`. Variables are taken from the environment for the
+/// check; in the bundle they stay open.
+pub fn bundle(path: &Path, host: config::Host) -> Result<(Option<Bundle>, Report), String> {
+    let (name, text) = open(path)?;
+    Ok(config::bundle::bundle(name, text, &Disk, &environment, host))
+}
+
+fn open(path: &Path) -> Result<(&str, String), String> {
     let name = path.to_str().ok_or("the file's name is not UTF-8")?;
     let text = Disk.read(name).map_err(|error| format!("can't read `{name}`: {error}"))?;
-    Ok(config::load(name, text, &Disk, &|variable: &str| std::env::var(variable).ok(), host))
+    Ok((name, text))
+}
+
+fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
 }

@@ -7,7 +7,6 @@ mod line;
 mod spool;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::{
     fs::OpenOptions,

@@ -84,12 +84,17 @@ pub fn compare(first: &Observed, second: &Observed) -> Vec<String> {
             let what = format!("request {} to `{name}`", number + 1);
             faults.equal(&format!("{what}: method"), &first.method, &second.method);
             faults.equal(&format!("{what}: path"), &first.path, &second.path);
-            faults.fields(&format!("{what}: header"), &first.headers, &second.headers);
+            faults.fields(&format!("{what}: header"), &joined(&first.headers), &joined(&second.headers));
             faults.bytes(&format!("{what}: body"), &first.body, &second.body);
         }
     }
     faults.equal("recorded", &first.event, &second.event);
     faults.0
+}
+
+/// Repeated fields as one line each: a host may join them, and that means the same (RFC 9110 §5.3).
+fn joined(fields: &Fields) -> Fields {
+    fields.iter().map(|(name, lines)| (name.clone(), vec![lines.join(", ")])).collect()
 }
 
 #[derive(Default)]

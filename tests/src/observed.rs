@@ -133,6 +133,8 @@ impl Observed {
             if headers.get("content-length").is_some_and(|lines| *lines == ["0"]) {
                 headers.remove("content-length");
             }
+            // A field without a value says nothing, and not every host passes it on.
+            headers.retain(|_, lines| lines.iter().any(|line| !line.is_empty()));
             let shown = Shown {
                 method: seen.method.clone(),
                 path: seen.path.clone(),

@@ -29,7 +29,7 @@ pub struct Program {
 
 impl Default for Program {
     fn default() -> Self {
-        Self { filter: String::new(), stages: Stage::ALL.to_vec() }
+        Self { filter: String::new(), stages: Stage::IN_PROCESS.to_vec() }
     }
 }
 

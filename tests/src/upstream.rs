@@ -230,7 +230,9 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
 /// A request as JSON. A field on several lines is a list.
 fn shown(seen: &Seen) -> Value {
     let mut headers = serde_json::Map::new();
-    for (name, value) in &seen.headers {
+    // Whether a message without content says so is the sender's choice (RFC 9110 §8.6).
+    let told = |(name, value): &&(String, String)| name != "content-length" || value != "0";
+    for (name, value) in seen.headers.iter().filter(told) {
         match headers.get_mut(name) {
             None => drop(headers.insert(name.clone(), value.as_str().into())),
             Some(Value::Array(lines)) => lines.push(value.as_str().into()),

@@ -2,7 +2,7 @@
 
 use crate::{
     command::{cargo, program, run},
-    invariants,
+    edge, invariants,
     report::{Outcome, Report, Stop, Stopped},
     schema, tools, wasm_imports,
 };
@@ -23,6 +23,10 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
         ]))
     })?;
     report.step("imports of core in WebAssembly", wasm_imports::check)?;
+    report.step("clippy, the Worker", || {
+        run(cargo("clippy -p tollgate-worker --target").args([tools::WASM, "--", "-D", "warnings"]))
+    })?;
+    report.step("the Worker's upload", edge::dry_run)?;
     report.step("schema", schema::check)?;
     report.step("documentation", || {
         run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))

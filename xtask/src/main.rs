@@ -3,6 +3,7 @@
 //! Only std and a JSON reader, so that the first command on a fresh machine starts within seconds.
 
 mod command;
+mod edge;
 mod invariants;
 mod lint;
 mod reference;
@@ -27,6 +28,8 @@ usage: cargo xtask <command>
   invariants       what core must not mention, looked for in its sources
   schema           write docs/tollgate.schema.json and docs/configuration.md
   schema --check   fail when one of them is not what the code says
+  edge             the Worker, for wrangler: checks its configuration, builds, weighs
+  edge --test      the Worker with test hooks, for the behaviour suite
   bench            core's benchmarks
 
 What this machine can't run is skipped loudly, or fails where CI=true.
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["invariants"] => report.step("invariants of core", invariants::check),
         ["schema"] => report.step("schema", schema::write),
         ["schema", "--check"] => report.step("schema", schema::check),
+        ["edge"] => report.step("the Worker", edge::build),
+        ["edge", "--test"] => report.step("the Worker with test hooks", edge::build_for_tests),
         ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core --features yaml"))),
         _ => {
             eprint!("{USAGE}");

@@ -4,6 +4,7 @@ use std::{
     env::{self, consts::EXE_SUFFIX},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -38,12 +39,67 @@ pub(crate) fn node() -> Outcome {
 /// What runs core's tests in Node.js. It reads a format of `wasm-bindgen`'s own that changes with every
 /// release, so it is of exactly the version in the lock file.
 pub(crate) fn wasm_test_runner() -> Outcome<PathBuf> {
+    wasm_bindgen_tool("wasm-bindgen-test-runner")
+}
+
+/// What binds the Worker's WebAssembly to JavaScript; of the same package.
+pub(crate) fn wasm_bindgen() -> Outcome<PathBuf> {
+    wasm_bindgen_tool("wasm-bindgen")
+}
+
+fn wasm_bindgen_tool(binary: &str) -> Outcome<PathBuf> {
     let lock = root().join("Cargo.lock");
     let lock = fs::read_to_string(&lock).map_err(|error| Stop::Failed(format!("Cargo.lock: {error}")))?;
     let version = locked(&lock, "wasm-bindgen")
         .ok_or_else(|| Stop::Failed("Cargo.lock does not mention wasm-bindgen".into()))?;
     // Its default features download browsers' drivers, which nothing here needs.
-    tool("wasm-bindgen-test-runner", "wasm-bindgen-cli", version, &["--no-default-features"])
+    tool(binary, "wasm-bindgen-cli", version, &["--no-default-features"])
+}
+
+/// The packages of `package-lock.json`: wrangler, workerd, esbuild, wasm-opt. None needs its install script.
+pub(crate) fn node_packages() -> Outcome {
+    node()?;
+    let installed = root().join("node_modules/.package-lock.json");
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let current = match (modified(&installed), modified(&root().join("package-lock.json"))) {
+        (Some(installed), Some(wanted)) => installed >= wanted,
+        _ => false,
+    };
+    if current {
+        return Ok(());
+    }
+    run(program("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
+        .map_err(|_| Stop::Missing("the packages of package-lock.json could not be installed".into()))
+}
+
+/// A program of those packages, quiet and asking nobody outside.
+pub(crate) fn node_tool(name: &str) -> Command {
+    let folder = root().join("node_modules/.bin");
+    let mut command = program(folder.join(name));
+    // Their own Node.js comes first: wrangler needs a newer one than some systems have.
+    let path = env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(folder).chain(env::split_paths(&path));
+    if let Ok(path) = env::join_paths(paths) {
+        command.env("PATH", path);
+    }
+    for (name, value) in [
+        ("WRANGLER_SEND_METRICS", "false"),
+        ("WRANGLER_SEND_ERROR_REPORTS", "false"),
+        ("DO_NOT_TRACK", "1"),
+        ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
+        ("WRANGLER_HIDE_BANNER", "true"),
+    ] {
+        command.env(name, value);
+    }
+    command
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> Outcome<PathBuf> {
+    let described = ask(&mut cargo("metadata --no-deps --format-version 1"));
+    let metadata = described.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let folder = metadata.as_ref().and_then(|metadata| metadata["target_directory"].as_str());
+    folder.map(PathBuf::from).ok_or_else(|| Stop::Failed("cargo does not say where it builds".to_owned()))
 }
 
 /// What checks licences and origins of the dependencies.

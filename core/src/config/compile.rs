@@ -286,7 +286,7 @@ fn compile_route(
         headers: headers?,
         query,
         target: target?,
-        preserve_host: value.preserve_host,
+        preserve_host: preserves_host(node, value.preserve_host, bench),
         hide_credentials: value.hide_credentials,
         keeps_encoded_slash: value.encoded_slash == EncodedSlash::Keep,
         span: node.span,
@@ -297,6 +297,16 @@ fn check_timeout(node: &Node, timeout: Option<u64>, bench: &Bench<'_>) {
     if timeout == Some(0) {
         bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be at least 1"));
     }
+}
+
+fn preserves_host(node: &Node, wanted: bool, bench: &Bench<'_>) -> bool {
+    if wanted && bench.host == Host::Workers {
+        bench.note(
+            Problem::error(node.span_of("preserve_host"), "Workers name the endpoint in `Host`, always")
+                .cure("leave the key out; the service finds the client's host in `X-Forwarded-Host`"),
+        );
+    }
+    wanted
 }
 
 /// `Some(None)` where all methods are meant.

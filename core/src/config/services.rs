@@ -73,6 +73,7 @@ impl Services {
                         .cure("write `https:` in its URL, or leave `tls` out"),
                 );
             }
+            check_timeouts(item.node, host, findings);
             let timeouts = &item.value.timeouts;
             for (key, value) in [
                 ("connect_ms", timeouts.connect_ms),
@@ -178,6 +179,17 @@ fn upper(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
+/// Workers give a connection and a silent stream the time that the platform gives them.
+fn check_timeouts(service: &Node, host: Host, findings: &Findings) {
+    let Some(timeouts) = service.get("timeouts").filter(|_| host == Host::Workers) else { return };
+    for key in ["connect_ms", "idle_ms"] {
+        if let Some((written, _)) = timeouts.entry(key) {
+            let message = format!("`{key}` has no effect on Workers, where the platform's own time holds");
+            findings.push(Problem::note(written.span, message));
+        }
+    }
+}
+
 /// How the endpoints of a service are trusted.
 #[derive(Default)]
 struct Trust {
@@ -267,6 +279,8 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
         }
     };
     Ok(Endpoint {
+        // The service that takes it puts its name there.
+        service: Arc::default(),
         host: HeaderValue::from_str(authority.as_str())
             .map_err(|_| "its host is neither a name nor an address")?,
         base_path: uri.path().trim_end_matches('/').to_owned(),

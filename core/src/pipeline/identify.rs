@@ -35,6 +35,9 @@ pub(super) async fn identify<H: Host>(
         }
     })?;
     let key = keys.find(kid, algorithm).ok_or(Refusal::InvalidToken(TokenFault::UnknownKey))?;
+    if unverified.signature.len() != key.signature_length() {
+        return Err(Refusal::InvalidToken(TokenFault::Signature));
+    }
     match host.verify(algorithm, key, unverified.message, &unverified.signature).await {
         Ok(true) => {}
         Ok(false) => return Err(Refusal::InvalidToken(TokenFault::Signature)),

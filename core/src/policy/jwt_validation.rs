@@ -294,16 +294,18 @@ pub(crate) fn digest(token: &str) -> [u8; 32] {
 fn single<'r>(request: &'r request::Parts, name: &HeaderName) -> Result<Option<&'r HeaderValue>, Refusal> {
     let mut values = request.headers.get_all(name).iter();
     let first = values.next();
-    if values.next().is_some() { Err(Refusal::AmbiguousToken) } else { Ok(first) }
+    // A platform may have joined two lines into one (RFC 9110 §5.3); no token holds a comma.
+    let joined = first.is_some_and(|value| value.as_bytes().contains(&b','));
+    if joined || values.next().is_some() { Err(Refusal::AmbiguousToken) } else { Ok(first) }
 }
 
 fn only<'r>(mut found: impl Iterator<Item = Cow<'r, str>>) -> Result<Option<Cow<'r, str>>, Refusal> {
     let first = found.next();
-    if found.next().is_some() {
-        Err(Refusal::AmbiguousToken)
-    } else {
-        Ok(first.filter(|token| !token.is_empty()))
+    let joined = first.as_ref().is_some_and(|token| token.contains(','));
+    if joined || found.next().is_some() {
+        return Err(Refusal::AmbiguousToken);
     }
+    Ok(first.filter(|token| !token.is_empty()))
 }
 
 /// The token of `Bearer` credentials; the scheme's case does not matter (RFC 9110 §11.1).
@@ -406,6 +408,9 @@ mod tests {
         let request =
             Request::get("/").header("authorization", "Bearer a").header("authorization", "Bearer b");
         let head = request.body(()).unwrap().into_parts().0;
+        assert_eq!(policy().token(&head), Err(Refusal::AmbiguousToken));
+        let head =
+            Request::get("/").header("authorization", "Bearer a, Bearer b").body(()).unwrap().into_parts().0;
         assert_eq!(policy().token(&head), Err(Refusal::AmbiguousToken));
         let cookie = JwtValidation { source: TokenSource::Cookie("t".into()), ..policy() };
         let head = Request::get("/").header("cookie", "t=a; x=1; t=b").body(()).unwrap().into_parts().0;

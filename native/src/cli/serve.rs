@@ -157,7 +157,7 @@ fn bounded(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-async fn wait_for_signal() -> std::io::Result<()> {
+pub(super) async fn wait_for_signal() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

@@ -5,10 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use tollgate_core::config::{
-    self,
     node::Span,
     problem::{Report, Severity},
 };
+
+use super::Target;
 
 /// Exit code 0: it can be served. 1: it can't. 2: it could not be read.
 #[derive(Debug, Args)]
@@ -25,12 +26,6 @@ pub(super) struct Validate {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Target {
-    Native,
-    Workers,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
     Text,
     Json,
@@ -38,11 +33,7 @@ enum Format {
 
 impl Validate {
     pub(super) fn execute(self) -> ExitCode {
-        let host = match self.target {
-            Target::Native => config::Host::Native,
-            Target::Workers => config::Host::Workers,
-        };
-        let loaded = match crate::files::load(&self.file, host) {
+        let loaded = match crate::files::load(&self.file, self.target.host()) {
             Ok(loaded) => loaded,
             Err(error) => return super::fail(2, error),
         };

@@ -30,6 +30,7 @@ async fn listen() -> (TcpListener, Endpoint) {
 fn endpoint(address: SocketAddr, tls: Option<Tls>) -> Endpoint {
     let text = address.to_string();
     Endpoint {
+        service: "s".into(),
         authority: text.parse().unwrap(),
         tls,
         base_path: String::new(),

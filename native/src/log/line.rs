@@ -2,12 +2,14 @@
 //!
 //! Hosts, paths, users and details come from outside. They can neither end a line nor forge a field.
 
-use std::{fmt::Write, net::IpAddr};
+use std::fmt::Write;
 
-use serde::Serialize;
-use tollgate_core::{event::Event, host::Timestamp};
+use tollgate_core::{
+    event::{Event, Rfc3339},
+    host::Timestamp,
+};
 
-use super::{Format, time::Rfc3339};
+use super::Format;
 
 /// The line, with its end.
 pub(super) fn render(format: Format, event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
@@ -26,51 +28,9 @@ pub(super) fn lost(format: Format, now: Timestamp, lost: u64) -> String {
     }
 }
 
-#[derive(Serialize)]
-struct Fields<'a> {
-    time: Rfc3339,
-    request_id: &'a str,
-    client: IpAddr,
-    method: &'a str,
-    host: &'a str,
-    path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    status: u16,
-    took_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache: Option<&'a str>,
-}
-
 fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = Vec::with_capacity(512);
-    serde_json::to_writer(
-        &mut line,
-        &Fields {
-            time: Rfc3339(event.at),
-            request_id: event.request_id,
-            client: event.client,
-            method: event.method.as_str(),
-            host: event.host,
-            path: event.path,
-            route: event.route,
-            service: event.service,
-            user: event.user,
-            status: event.status.as_u16(),
-            took_ms: event.took_ms,
-            refusal: event.refusal,
-            detail: event.detail,
-            cache: event.cache,
-        },
-    )?;
+    serde_json::to_writer(&mut line, event)?;
     line.push(b'\n');
     Ok(line)
 }

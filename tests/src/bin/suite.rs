@@ -27,6 +27,7 @@ struct Arguments {
 enum Host {
     Fake,
     Native,
+    Workers,
 }
 
 #[tokio::main]
@@ -36,6 +37,14 @@ async fn main() -> ExitCode {
         None => Stage::ALL.to_vec(),
         Some(Host::Fake) => vec![Stage::Fake],
         Some(Host::Native) => vec![Stage::Native],
+        Some(Host::Workers) => vec![Stage::Workers],
+    };
+    let stages = match Stage::available(stages) {
+        Ok(stages) => stages,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
     };
     // As seen from where the command was given, so that places in messages are short and can be opened.
     let here = std::env::current_dir().unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longer than anything in a case may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a server of one thread.
 pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, NativeHost), String> {
@@ -96,7 +96,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
 }
 
 /// Waits for what the gateway asks in the background. If it does not come, the comparison will tell.
-async fn settle(upstreams: &Upstreams, sending: &Sending) {
+pub(super) async fn settle(upstreams: &Upstreams, sending: &Sending) {
     let wish = sending.expect.as_ref().map_or(&UpstreamWish::Unchecked, |expect| &expect.upstream);
     let _ = timeout(PATIENCE / 5, upstreams.satisfied(wish)).await;
 }

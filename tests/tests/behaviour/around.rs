@@ -39,6 +39,10 @@ impl Upstream {
         Self(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap())
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
     /// A gateway that passes everything on to this upstream, with more configuration besides.
     pub(crate) fn gateway(&self, more: &str) -> Running {
         let address = self.0.local_addr().unwrap();
@@ -78,7 +82,11 @@ impl Connection {
     }
 
     pub(crate) async fn say(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.unwrap();
+        self.send(text.as_bytes()).await;
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
     }
 
     /// Whether the gateway ends the connection within a second.

@@ -3,6 +3,7 @@
 
 mod around;
 mod connection;
+mod edge;
 mod shutdown;
 mod streaming;
 mod suite;

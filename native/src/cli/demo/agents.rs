@@ -6,6 +6,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     pin::Pin,
+    process::ExitCode,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -43,21 +44,23 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    /// Starts all of them on ports of their own, in a thread of their own.
-    pub(super) fn start(issuer: Arc<Issuer>) -> std::io::Result<Self> {
+    /// Starts all of them in a thread of their own: on ports that the system chooses or, where `fixed`, on those
+    /// that the example's configuration names when no variable says otherwise.
+    pub(super) fn start(issuer: Arc<Issuer>, fixed: bool) -> std::io::Result<Self> {
         let gateway = Arc::new(OnceLock::new());
         let services = [
-            (&["RESEARCH_AGENT_URL"][..], research()),
-            (&["CODE_AGENT_URL"], code()),
-            (&["ORCHESTRATOR_URL"], orchestrator(gateway.clone())),
-            (&["AUTH_URL", "ISSUER_URL"], login(issuer)),
-            (&["IMAGE_AGENT_URL"], image()),
-            (&["POLICY_ENGINE_URL"], policy_engine()),
+            (&["RESEARCH_AGENT_URL"][..], 9001, research()),
+            (&["CODE_AGENT_URL"], 9002, code()),
+            (&["ORCHESTRATOR_URL"], 9003, orchestrator(gateway.clone())),
+            (&["AUTH_URL", "ISSUER_URL"], 9004, login(issuer)),
+            (&["IMAGE_AGENT_URL"], 9005, image()),
+            (&["POLICY_ENGINE_URL"], 9006, policy_engine()),
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut addresses = Vec::new();
-        for (variables, router) in services {
-            let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        for (variables, port, router) in services {
+            let address = SocketAddr::from(([127, 0, 0, 1], if fixed { port } else { 0 }));
+            let listener = runtime.block_on(TcpListener::bind(address))?;
             let address = listener.local_addr()?;
             addresses.extend(variables.iter().map(|variable| (*variable, address)));
             runtime.spawn(async move {
@@ -70,6 +73,16 @@ impl Agents {
             runtime.block_on(std::future::pending::<()>());
         })?;
         Ok(Self { addresses, gateway })
+    }
+
+    /// Waits until told to end.
+    pub(super) fn until_stopped(self) -> ExitCode {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let waited = runtime.and_then(|runtime| runtime.block_on(super::super::serve::wait_for_signal()));
+        match waited {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => super::super::fail(1, format_args!("signals can't be waited for: {error}")),
+        }
     }
 
     /// What the configuration's variables are set to.
@@ -196,7 +209,9 @@ async fn ask_research(own: &Orchestrator, headers: &HeaderMap) -> Result<Value, 
     let authority: http::uri::Authority = gateway.to_string().parse().map_err(|error| format!("{error}"))?;
     let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
     let pool = format!("http://{authority}").into();
-    let endpoint = Endpoint { authority, tls: None, base_path: String::new(), host: host.clone(), pool };
+    let service = "gateway".into();
+    let endpoint =
+        Endpoint { service, authority, tls: None, base_path: String::new(), host: host.clone(), pool };
     let mut request = http::Request::new(NativeBody::empty());
     *request.uri_mut() = Uri::from_static("/agents/research/query?q=plan");
     request.headers_mut().insert(header::HOST, host);

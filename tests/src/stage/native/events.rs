@@ -35,10 +35,15 @@ impl Events {
         // It waits for a thread.
         let _ = tokio::task::spawn_blocking(move || host.close()).await;
         let written = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut lines: Vec<Value> = written
+        let lines: Vec<Value> = written
             .split(|&byte| byte == b'\n')
             .filter_map(|line| serde_json::from_slice(line).ok())
             .collect();
+        Self::assign(observed, lines);
+    }
+
+    /// Gives each answer the event of the same request.
+    pub fn assign(observed: &mut [Raw], mut lines: Vec<Value>) {
         for raw in observed {
             let id =
                 raw.headers.iter().find(|(name, _)| name == "x-request-id").map(|(_, value)| value.as_str());

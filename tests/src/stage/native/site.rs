@@ -7,8 +7,12 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -63,7 +67,7 @@ impl Sites {
         let mut sites = BTreeMap::new();
         let mut names = Names::default();
         for name in upstreams.names() {
-            let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+            let socket = bind_somewhere()?;
             let address = socket.local_addr()?;
             names.0.push((address.to_string(), authority(&name)));
             sites.insert(name, Site { address, state: State::Closed(socket) });
@@ -85,7 +89,7 @@ impl Sites {
                 (State::Closed(_), true) | (State::Open(_), false) => {}
                 (State::Open(tasks), true) => {
                     tasks.shutdown().await;
-                    site.state = State::Closed(bind(site.address)?);
+                    site.state = State::Closed(bind_again(site.address).await?);
                 }
                 (State::Closed(_), false) => {
                     let State::Closed(socket) =
@@ -107,6 +111,39 @@ impl Sites {
         }
         Ok(())
     }
+}
+
+/// A port below those that the system gives to outgoing connections: one of these could take ours in the moment
+/// in which it is closed and opened again.
+fn bind_somewhere() -> io::Result<TcpSocket> {
+    const PORTS: std::ops::Range<u32> = 16_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(97);
+    let mut last = io::Error::other("no port was tried");
+    for _ in 0..1_000 {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + number % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap_or_default()));
+        match bind(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// A port that was ours a moment ago. Processes that are just being started (workerd, for other cases) hold copies
+/// of all sockets until they have become what they will be, so the port may not be free at once.
+async fn bind_again(address: SocketAddr) -> io::Result<TcpSocket> {
+    for _ in 0..200 {
+        match bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bound => return bound,
+        }
+    }
+    bind(address)
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {

@@ -3,11 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
-use tollgate_core::host::Timestamp;
+
+use crate::host::Timestamp;
 
 /// `2026-01-31T23:59:59.999Z`
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rfc3339(pub(super) Timestamp);
+pub struct Rfc3339(pub Timestamp);
 
 impl Display for Rfc3339 {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
@@ -43,9 +44,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
     use super::*;
 
-    #[test]
+    #[wasm_bindgen_test(unsupported = test)]
     fn dates_are_those_of_the_calendar() {
         for (timestamp, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
@@ -58,7 +61,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[wasm_bindgen_test(unsupported = test)]
     fn no_timestamp_is_too_large() {
         assert!(Rfc3339(u64::MAX).to_string().ends_with('Z'));
     }

@@ -1,0 +1,104 @@
+//! The stage at the edge: the Worker in workerd, a process for each case, between the same client and the same
+//! upstreams as the native stage. Only its clock is turned by hand, through a hook that no release bundle has.
+
+pub mod process;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use tokio::time::timeout;
+use tollgate_core::config::{self, Host};
+
+use self::process::Process;
+use super::{
+    Filled,
+    native::{PATIENCE, client, events::Events, settle, site::Sites},
+};
+use crate::{
+    case::read::Scene,
+    observed::Raw,
+    play::{Act, Play, Sent},
+    upstream::Upstreams,
+};
+
+/// Where `cargo xtask edge --test` puts the Worker with its test hooks.
+const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../worker/build/test");
+/// The runtime, as npm installs it.
+const WORKERD: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../node_modules/@cloudflare/workerd-linux-64/bin/workerd");
+
+/// Why cases can't be played here on this machine, if they can't.
+pub fn unavailable() -> Option<String> {
+    let missing = |path: &str, cure: &str| {
+        (!Path::new(path).exists()).then(|| format!("{} is not there; {cure}", Path::new(path).display()))
+    };
+    missing(WORKERD, "`npm ci --ignore-scripts` installs it")
+        .or_else(|| missing(&format!("{BUILD}/index.js"), "`cargo xtask edge --test` builds it"))
+}
+
+/// Starts a workerd that serves a configuration given as text.
+pub async fn start(text: &str) -> Result<Process, String> {
+    let none = |_: &str| None;
+    let (bundle, report) =
+        config::bundle::bundle("test", text.to_owned(), &config::NoFiles, &none, Host::Workers);
+    let bundle = bundle.ok_or_else(|| report.render())?;
+    let bundle = bundle.to_json();
+    let started = Process::start(Path::new(BUILD), Path::new(WORKERD), &bundle, BTreeMap::new());
+    started.await.map_err(|error| format!("workerd: {error}"))
+}
+
+/// Plays a case.
+pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+    if !scene.case.given.failing.is_empty() {
+        return Err("nothing here can be made to fail; skip this host".to_owned());
+    }
+    let upstreams = Arc::new(Upstreams::new(&play.upstreams));
+    let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
+    let filled = Filled::new(scene, &sites.urls());
+    let (name, text) = filled.configuration()?;
+    let variables = |name: &str| filled.variable(name);
+    let (bundle, report) =
+        config::bundle::bundle(&name, text, &tollgate::files::Disk, &variables, Host::Workers);
+    let bundle = bundle.ok_or_else(|| format!("the configuration is not valid\n{}", report.render()))?;
+    let process = Process::start(Path::new(BUILD), Path::new(WORKERD), &bundle.to_json(), filled.variables())
+        .await
+        .map_err(|error| format!("workerd: {error}"))?;
+
+    let mut now = play.start;
+    let mut observed = Vec::new();
+    for act in &play.acts {
+        match act {
+            Act::Advance(milliseconds) => now += milliseconds,
+            Act::Change(scripts) => {
+                upstreams.change(scripts);
+                sites.follow().await.map_err(|error| format!("upstreams: {error}"))?;
+            }
+            Act::Send(sending) => {
+                let sent = steered(&sending.sent, now);
+                let mut raw = timeout(PATIENCE, client::exchange(process.address(), &sent))
+                    .await
+                    .map_err(|_| format!("{}: no answer within {} s", sending.place, PATIENCE.as_secs()))?
+                    .map_err(|error| format!("{}: {error}", sending.place))?;
+                settle(&upstreams, sending).await;
+                raw.seen = upstreams.take_seen();
+                observed.push(raw);
+            }
+        }
+    }
+    Events::assign(&mut observed, process.stop().await);
+    Ok(observed)
+}
+
+/// The request with what the platform in front would tell of its sender, and what time it is.
+fn steered(sent: &Sent, now: u64) -> Sent {
+    let mut headers = sent.headers.clone();
+    headers.push(("cf-connecting-ip".to_owned(), sent.peer.to_string()));
+    headers.push(("x-tollgate-test-now".to_owned(), now.to_string()));
+    Sent {
+        method: sent.method.clone(),
+        target: sent.target.clone(),
+        headers,
+        pieces: sent.pieces.clone(),
+        // workerd listens on one address; who is asking stands in the field.
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
+    }
+}

@@ -1,0 +1,96 @@
+// One request, and all that can be done for it: what WebAssembly calls (`src/platform.rs`). No method throws.
+
+import * as counter from "./counter.mjs";
+import { exchange } from "./exchange.mjs";
+import { Told, response } from "./head.mjs";
+import { deliver, waiting } from "./isolate.mjs";
+import * as stored from "./store.mjs";
+import { verify } from "./verify.mjs";
+
+export class Call {
+  #context;
+  #settle;
+  #lastTold;
+  #holders = 0;
+  #released;
+
+  /** The response, or undefined when there will be none. */
+  answered;
+
+  constructor(request, env, context) {
+    this.request = request;
+    this.env = env;
+    this.told = new Told(request.headers);
+    this.#context = context;
+    this.answered = new Promise((settle) => (this.#settle = settle));
+    waiting.add(this);
+    // A client that leaves does not end this: what WebAssembly has begun it must be able to end, or it would
+    // believe for ever that it is at it. What is asked of others on the client's behalf ends, and so this does.
+    context.waitUntil(this.answered);
+  }
+
+  answeredWith(told) {
+    this.#lastTold = told;
+  }
+
+  /** There will be no answer. */
+  abandon() {
+    waiting.delete(this);
+    this.#settle(undefined);
+  }
+
+  answer(head, body) {
+    waiting.delete(this);
+    try {
+      this.#settle(response(head, body, this.#lastTold));
+    } catch (error) {
+      console.error(`the answer can't be given: ${error}`);
+      this.#settle(undefined);
+    }
+  }
+
+  head() {
+    return `${this.request.method}\n${this.request.url}${this.told.text}`;
+  }
+
+  body() {
+    return this.request.body;
+  }
+
+  ask(ticket, destination, head, body, limit, patience, background) {
+    deliver(ticket, exchange(this, destination, head, body, limit, patience, background));
+  }
+
+  draw(ticket, key, limit, window, cost, now) {
+    deliver(ticket, counter.draw(this.env, key, limit, window, cost, now));
+  }
+
+  load(ticket, url) {
+    deliver(ticket, stored.load(url));
+  }
+
+  store(url, head, seconds, encoding, limit, body) {
+    try {
+      const copied = stored.store(url, head, seconds, encoding, limit, body);
+      this.#context.waitUntil(copied.stored);
+      return copied.body;
+    } catch {
+      return body;
+    }
+  }
+
+  verify(ticket, algorithm, jwk, signature, message) {
+    // These are views of WebAssembly's memory, which may move before they are looked at.
+    deliver(ticket, verify(algorithm, jwk, signature.slice(), message.slice()));
+  }
+
+  hold() {
+    this.#holders += 1;
+    if (this.#holders === 1) this.#context.waitUntil(new Promise((release) => (this.#released = release)));
+  }
+
+  release() {
+    this.#holders -= 1;
+    if (this.#holders === 0) this.#released();
+  }
+}

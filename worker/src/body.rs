@@ -1,0 +1,106 @@
+//! How this host represents a message body: bytes of core's own making, or a stream of JavaScript's. The stream
+//! that goes out is the one that came in; its bytes never enter WebAssembly unless core reads them.
+
+use bytes::Bytes;
+use js_sys::{JsString, Uint8Array};
+use tollgate_core::body::{Body, BodyError, Coding};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::{platform, task::Promised};
+
+/// A message body.
+pub(crate) struct EdgeBody {
+    content: Content,
+    /// How many bytes are to come. What is declared is held to by the runtime.
+    length: Option<u64>,
+    /// How many may come.
+    limit: Option<u64>,
+}
+
+enum Content {
+    Bytes(Bytes),
+    /// A `ReadableStream`, or the `WebSocket` of a response that switches protocols.
+    Foreign(JsValue),
+}
+
+impl EdgeBody {
+    /// A body that JavaScript handed over; nothing stands for an empty one.
+    pub(crate) fn foreign(value: JsValue, length: Option<u64>) -> Self {
+        if value.is_null() || value.is_undefined() {
+            return Self::empty();
+        }
+        Self { content: Content::Foreign(value), length, limit: None }
+    }
+
+    /// Whether it is known to be longer than it may be.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!((self.length, self.limit), (Some(length), Some(limit)) if length > limit)
+    }
+
+    /// How many bytes may pass, where that has to be watched.
+    pub(crate) fn watched_limit(&self) -> Option<u64> {
+        self.limit.filter(|_| self.length.is_none())
+    }
+
+    /// Whether this is a stream, of which a copy can be made while it passes.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.content, Content::Foreign(_))
+    }
+
+    /// The body for JavaScript: a stream, bytes, or null.
+    pub(crate) fn into_js(self) -> JsValue {
+        match self.content {
+            Content::Bytes(bytes) if bytes.is_empty() => JsValue::NULL,
+            Content::Bytes(bytes) => Uint8Array::from(&*bytes).into(),
+            Content::Foreign(value) => value,
+        }
+    }
+}
+
+impl Body for EdgeBody {
+    fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    fn full(bytes: Bytes) -> Self {
+        let length = Some(bytes.len() as u64);
+        Self { content: Content::Bytes(bytes), length, limit: None }
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    fn bounded(self, limit: u64) -> Self {
+        let limit = self.limit.map_or(limit, |own| own.min(limit));
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// The runtime encodes what a head says is encoded and is not: there is nothing to be done here. It does not
+    /// flush each piece; what must not wait is not compressed by core.
+    fn compress(self, _: Coding) -> Self {
+        Self { length: None, ..self }
+    }
+
+    async fn read(self, limit: usize) -> Result<Bytes, BodyError> {
+        let limit = self.limit.unwrap_or(u64::MAX).min(limit as u64);
+        if self.length.is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLarge);
+        }
+        let stream = match self.content {
+            Content::Bytes(bytes) => return Ok(bytes),
+            Content::Foreign(stream) => stream,
+        };
+        let read = Promised::by(|ticket| platform::read(ticket, &stream, limit as f64)).await;
+        match read.dyn_into::<Uint8Array>() {
+            Ok(bytes) => Ok(bytes.to_vec().into()),
+            Err(other) if other.is_null() => Err(BodyError::TooLarge),
+            Err(other) => Err(BodyError::Broken(text(&other))),
+        }
+    }
+}
+
+/// What a text says; nothing for what is none.
+pub(crate) fn text(value: &JsValue) -> String {
+    value.dyn_ref::<JsString>().map(String::from).unwrap_or_default()
+}

@@ -1,0 +1,57 @@
+//! Tollgate on Cloudflare Workers: the host that lends core what JavaScript has.
+//!
+//! What the runtime calls is `js/index.mjs`; it holds one instance of this module and calls the functions
+//! below. `platform` lists what this side calls of that one. No decision is made on either side of the two:
+//! what a request may do, and what becomes of it, is core's.
+
+// Names that begin with `__wasm_bindgen` are made by the attribute.
+#![allow(unsafe_code, reason = "what `#[wasm_bindgen]` writes is unsafe; nothing else here is")]
+
+mod body;
+mod cache;
+mod clock;
+mod configuration;
+mod counter;
+mod host;
+mod message;
+mod platform;
+mod random;
+mod task;
+mod verify;
+
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+use crate::platform::{Call, Variables};
+
+/// Called once an instance, before anything else.
+#[wasm_bindgen]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panicked| platform::trapped(&panicked.to_string())));
+}
+
+/// Serves the configuration in a bundle's JSON from now on. What is wrong with it comes back, and then nothing
+/// has changed; an empty text says that all is well.
+#[wasm_bindgen]
+pub fn load(bundle: &str, variables: &Variables) -> String {
+    configuration::load(bundle, variables).err().unwrap_or_default()
+}
+
+/// Takes a request through its life. The answer goes to the call, which waits for it.
+#[wasm_bindgen]
+pub fn handle(call: Call) {
+    task::spawn(async move { host::answer(&call).await });
+}
+
+/// Hands over the outcome of something that was begun with a ticket.
+#[wasm_bindgen]
+pub fn settle(ticket: u32, value: JsValue) {
+    task::settle(ticket, value);
+}
+
+/// Draws from a counter's window, or hands back to it where `cost` is negative, for the Durable Object that keeps
+/// the window. What comes back: its begin, how much is used, whether the draw was admitted, what remains, and in
+/// how many milliseconds the window ends.
+#[wasm_bindgen]
+pub fn count(begins_at: f64, used: f64, limit: f64, window_ms: f64, cost: f64, now: f64) -> Box<[f64]> {
+    counter::count(begins_at, used, limit, window_ms, cost, now).into()
+}

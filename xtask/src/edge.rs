@@ -1,0 +1,141 @@
+//! `cargo xtask edge`: the Worker, from Rust, JavaScript and a checked configuration to what `wrangler` uploads.
+//!
+//! `--test` builds the same with the hooks that the behaviour suite needs (a clock that requests turn), for
+//! workerd on this machine and never for a deployment.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    command::{ask, cargo, output, program, root, run},
+    report::{Outcome, Stop},
+    tools,
+};
+
+/// Where `wrangler.toml` looks for it.
+const OUT: &str = "worker/build";
+/// Where the suite looks for it.
+const TEST_OUT: &str = "worker/build/test";
+/// What the WebAssembly of a deployed Worker may weigh, compressed, in bytes.
+const CEILING: u64 = 600 * 1024;
+/// Stands in the code of the hooks, and so in every module that has them.
+const HOOK: &str = "x-tollgate-test-now";
+/// The features of WebAssembly that Rust uses by default, which wasm-opt has to be told of.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// Builds the Worker for `wrangler`, with the configuration that `wrangler.toml` names.
+pub(crate) fn build() -> Outcome {
+    let out = root().join(OUT);
+    fs::create_dir_all(&out).map_err(|error| Stop::Failed(format!("{OUT}: {error}")))?;
+    // First: a configuration that is not valid should not cost a build.
+    let name = configuration()?;
+    let mut bundle = cargo("run -q -p tollgate -- bundle --target workers");
+    run(bundle.arg(&name).arg("--output").arg(out.join("configuration.txt")))?;
+    let wasm = module(&out, &[])?;
+    let bytes = fs::read(&wasm).map_err(|error| Stop::Failed(error.to_string()))?;
+    if bytes.windows(HOOK.len()).any(|window| window == HOOK.as_bytes()) {
+        return Err(Stop::Failed("the module has test hooks, which must not be deployed".to_owned()));
+    }
+    let compressed = compressed(&wasm)?;
+    println!("{} KiB, {} KiB compressed", bytes.len() / 1024, compressed / 1024);
+    if compressed > CEILING {
+        return Err(Stop::Failed(format!("the module is larger than {} KiB compressed", CEILING / 1024)));
+    }
+    Ok(())
+}
+
+/// Builds the Worker for the behaviour suite, which brings its configurations.
+pub(crate) fn build_for_tests() -> Outcome {
+    let out = root().join(TEST_OUT);
+    fs::create_dir_all(&out).map_err(|error| Stop::Failed(format!("{TEST_OUT}: {error}")))?;
+    module(&out, &["--features", "test-hooks"]).map(drop)
+}
+
+/// Compiles, binds, shrinks and bundles; the path of the module.
+fn module(out: &Path, options: &[&str]) -> Outcome<PathBuf> {
+    tools::wasm_target()?;
+    tools::node_packages()?;
+    let bindgen = tools::wasm_bindgen()?;
+    run(cargo("build --profile edge -p tollgate-worker --target").arg(tools::WASM).args(options))?;
+    let compiled = tools::target_directory()?.join(tools::WASM).join("edge/tollgate_worker.wasm");
+    let bound = out.join("bound");
+    run(program(bindgen)
+        // The instance is made by us, and made anew after a trap.
+        .args(["--target", "web", "--omit-default-module-path", "--experimental-reset-state-function"])
+        .args(["--no-typescript", "--remove-name-section", "--remove-producers-section"])
+        .args(["--out-name", "tollgate", "--out-dir"])
+        .arg(&bound)
+        .arg(compiled))?;
+    let wasm = out.join("index_bg.wasm");
+    let mut shrink = tools::node_tool("wasm-opt");
+    run(shrink.arg("-Os").args(WASM_FEATURES).arg(bound.join("tollgate_bg.wasm")).arg("-o").arg(&wasm))?;
+    let mut join = tools::node_tool("esbuild");
+    run(join
+        .args(["worker/js/index.mjs", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
+        .arg(format!("--alias:tollgate/wasm={}", bound.join("tollgate.js").display()))
+        .arg("--alias:tollgate/isolate=./worker/js/isolate.mjs")
+        .args([
+            "--external:./index_bg.wasm",
+            "--external:./configuration.txt",
+            "--external:cloudflare:workers",
+        ])
+        .arg(format!("--outfile={}", out.join("index.js").display())))?;
+    fs::remove_dir_all(bound).map_err(|error| Stop::Failed(error.to_string()))?;
+    Ok(wasm)
+}
+
+/// The configuration that `wrangler.toml` names.
+fn configuration() -> Outcome<String> {
+    let text = fs::read_to_string(root().join("wrangler.toml"))
+        .map_err(|error| Stop::Failed(format!("wrangler.toml: {error}")))?;
+    named(&text).map(str::to_owned).ok_or_else(|| {
+        Stop::Failed(
+            "wrangler.toml names no configuration: add `TOLLGATE_CONFIG = \"…\"` to [vars]".to_owned(),
+        )
+    })
+}
+
+fn named(text: &str) -> Option<&str> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("TOLLGATE_CONFIG"))?;
+    line.trim_start().strip_prefix('=')?.trim().strip_prefix('"')?.split('"').next()
+}
+
+/// The size that the platform's limits are about.
+fn compressed(file: &Path) -> Outcome<u64> {
+    let script = "process.stdout.write(String(require('zlib').gzipSync(require('fs').readFileSync(process.argv[1]), {level: 9}).length))";
+    let size = output(program("node").arg("-e").arg(script).arg(file))?;
+    size.trim().parse().map_err(|_| Stop::Failed(format!("`{size}` is no size")))
+}
+
+/// `wrangler deploy` as far as it goes without an account. It builds the Worker itself, as `wrangler.toml` says.
+pub(crate) fn dry_run() -> Outcome {
+    tools::node_packages()?;
+    let mut deploy = tools::node_tool("wrangler");
+    run(deploy.args(["deploy", "--dry-run", "--outdir", "target/edge-upload"]))?;
+    // What would be uploaded is there.
+    match ask(program("ls").arg("target/edge-upload")) {
+        Some(files) if files.contains("index.js") => Ok(()),
+        found => Err(Stop::Failed(format!("nothing to upload: {found:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_the_one_that_is_named() {
+        let text = "name = \"x\"\n[vars]\nTOLLGATE_CONFIG = \"a/b.yaml\" # why\n";
+        assert_eq!(named(text), Some("a/b.yaml"));
+        assert_eq!(named("[vars]\n"), None);
+    }
+}
