@@ -19,16 +19,9 @@ let served;
 let refused;
 let looked = -Infinity;
 
-const variables = (env) => ({
-  get(name) {
-    const value = env[name];
-    return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-  },
-});
-
 function serve(text, env, what) {
   if (text === refused) return;
-  const problems = enter(() => load(text, variables(env)));
+  const problems = enter(() => load(text, env));
   if (problems === "") {
     served = text;
   } else {

@@ -7,19 +7,24 @@ use tollgate_core::{
     gateway::Gateway,
 };
 
-use crate::platform::Variables;
+use worker::Env;
 
 thread_local! {
     static SERVED: RefCell<Option<Rc<Gateway>>> = const { RefCell::new(None) };
 }
 
 /// Serves what the bundle says from now on. Requests that are under way keep the gateway they began with.
-pub(crate) fn load(bundle: &str, variables: &Variables) -> Result<(), String> {
+pub(crate) fn load(bundle: &str, env: &Env) -> Result<(), String> {
     let bundle = Bundle::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
-    let loaded = bundle.load(&|name: &str| variables.get(name), Host::Workers);
+    let loaded = bundle.load(&|name: &str| variable(env, name), Host::Workers);
     let gateway = loaded.gateway.ok_or_else(|| loaded.report.render())?;
     SERVED.set(Some(Rc::new(gateway)));
     Ok(())
+}
+
+/// A variable or a secret: the platform hands both over alike. Other bindings are none.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string())
 }
 
 /// What is served now.

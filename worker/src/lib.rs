@@ -20,8 +20,9 @@ mod task;
 mod verify;
 
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use worker::Env;
 
-use crate::platform::{Call, Variables};
+use crate::platform::Call;
 
 /// Called once an instance, before anything else.
 #[wasm_bindgen]
@@ -32,8 +33,8 @@ pub fn start() {
 /// Serves the configuration in a bundle's JSON from now on. What is wrong with it comes back, and then nothing
 /// has changed; an empty text says that all is well.
 #[wasm_bindgen]
-pub fn load(bundle: &str, variables: &Variables) -> String {
-    configuration::load(bundle, variables).err().unwrap_or_default()
+pub fn load(bundle: &str, env: &Env) -> String {
+    configuration::load(bundle, env).err().unwrap_or_default()
 }
 
 /// Takes a request through its life. The answer goes to the call, which waits for it.

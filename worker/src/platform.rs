@@ -92,13 +92,6 @@ extern "C" {
     /// A stream, a WebSocket, or null.
     #[wasm_bindgen(method, getter)]
     pub(crate) fn body(this: &Answer) -> JsValue;
-
-    /// Variables and secrets of the Worker.
-    pub type Variables;
-
-    /// The value of one.
-    #[wasm_bindgen(method)]
-    pub(crate) fn get(this: &Variables, name: &str) -> Option<String>;
 }
 
 #[wasm_bindgen(raw_module = "tollgate/isolate")]
