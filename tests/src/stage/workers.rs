@@ -46,6 +46,11 @@ pub async fn start(text: &str) -> Result<Process, String> {
     started.await.map_err(|error| format!("workerd: {error}"))
 }
 
+/// Ends a workerd without a warning, and starts it again on what it had written.
+pub async fn crash(process: &mut Process) -> Result<(), String> {
+    process.crash(Path::new(WORKERD)).await.map_err(|error| format!("workerd: {error}"))
+}
+
 /// Plays a case.
 pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
     if !scene.case.given.failing.is_empty() {

@@ -94,6 +94,29 @@ async fn an_exact_limit_is_exact_whoever_draws_at_once() {
     assert_eq!((count(200), count(429)), (100, 100), "{statuses:?}");
 }
 
+/// What `worker/js/counter.mjs` promises: a crash forgets that many draws at most.
+const UNSAVED: usize = 32;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_forgets_no_more_draws_than_promised() {
+    let policy = "policies: [{name: limit, type: FixedWindow, rate: 100, per: ip, window: 1d}]";
+    let Some(mut worker) = worker(answering().await, policy).await else { return };
+    let sent = request("GET /app/x", &["cf-connecting-ip: 192.0.2.1"], "");
+    let (mut before, mut after) = (0, 0);
+    for _ in 0..80 {
+        let answer = client::exchange(worker.address(), &sent).await.unwrap();
+        before += usize::from(answer.status == 200);
+    }
+    assert_eq!(before, 80);
+    workers::crash(&mut worker).await.unwrap();
+    for _ in 0..120 {
+        let answer = client::exchange(worker.address(), &sent).await.unwrap();
+        after += usize::from(answer.status == 200);
+    }
+    eprintln!("a crash forgot {} draws", before + after - 100);
+    assert!((20..=20 + UNSAVED).contains(&after), "{after}");
+}
+
 /// Requests that mean harm, or nothing: none may cost the instance, which would answer 500.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_by_the_thousand_break_nothing() {

@@ -51,40 +51,15 @@ impl Process {
         fs::write(folder.0.join("cache.mjs"), CACHE)?;
         fs::write(folder.0.join("workerd.capnp"), configuration(&variables))?;
         fs::create_dir(folder.0.join("objects"))?;
-        let mut child = Command::new(workerd)
-            .arg("serve")
-            .arg(folder.0.join("workerd.capnp"))
-            .args(["--socket-addr=http=127.0.0.1:0", "--control-fd=1"])
-            .arg(format!("--directory-path=objects={}", folder.0.join("objects").display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            // What it warns of is for people who debug it by hand; what matters shows in answers.
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
-        let (sender, mut lines) = unbounded_channel::<Value>();
-        tokio::spawn(async move {
-            let mut printed = BufReader::new(stdout).lines();
-            while let Ok(Some(line)) = printed.next_line().await {
-                if let Ok(said) = serde_json::from_str::<Value>(&line)
-                    && sender.send(said).is_err()
-                {
-                    break;
-                }
-            }
-        });
-        let listening = async {
-            while let Some(said) = lines.recv().await {
-                if said["event"] == "listen" {
-                    return said["port"].as_u64();
-                }
-            }
-            None
-        };
-        let port = timeout(PATIENCE, listening).await?.and_then(|port| u16::try_from(port).ok());
-        let port = port.ok_or_else(|| io::Error::other("it ended before it listened"))?;
-        Ok(Self { child, lines, address: ([127, 0, 0, 1], port).into(), folder })
+        let (child, lines, address) = spawn(workerd, &folder).await?;
+        Ok(Self { child, lines, address, folder })
+    }
+
+    /// Ends it without a warning, and starts it again on what it had written.
+    pub async fn crash(&mut self, workerd: &Path) -> io::Result<()> {
+        self.child.kill().await?;
+        (self.child, self.lines, self.address) = spawn(workerd, &self.folder).await?;
+        Ok(())
     }
 
     /// Where it listens.
@@ -113,6 +88,44 @@ impl Process {
         drop(self.folder);
         found
     }
+}
+
+/// Starts the runtime on a folder; it has begun when this returns.
+async fn spawn(workerd: &Path, folder: &Folder) -> io::Result<(Child, UnboundedReceiver<Value>, SocketAddr)> {
+    let mut child = Command::new(workerd)
+        .arg("serve")
+        .arg(folder.0.join("workerd.capnp"))
+        .args(["--socket-addr=http=127.0.0.1:0", "--control-fd=1"])
+        .arg(format!("--directory-path=objects={}", folder.0.join("objects").display()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        // What it warns of is for people who debug it by hand; what matters shows in answers.
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
+    let (sender, mut lines) = unbounded_channel::<Value>();
+    tokio::spawn(async move {
+        let mut printed = BufReader::new(stdout).lines();
+        while let Ok(Some(line)) = printed.next_line().await {
+            if let Ok(said) = serde_json::from_str::<Value>(&line)
+                && sender.send(said).is_err()
+            {
+                break;
+            }
+        }
+    });
+    let listening = async {
+        while let Some(said) = lines.recv().await {
+            if said["event"] == "listen" {
+                return said["port"].as_u64();
+            }
+        }
+        None
+    };
+    let port = timeout(PATIENCE, listening).await?.and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or_else(|| io::Error::other("it ended before it listened"))?;
+    Ok((child, lines, ([127, 0, 0, 1], port).into()))
 }
 
 /// The same file under another name, or a copy where that can't be.
