@@ -30,6 +30,7 @@ enum Command {
     /// Check a configuration and list everything that is wrong with it.
     Validate(validate::Validate),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
+    #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(schema::Schema),

@@ -37,13 +37,24 @@ pub fn unavailable() -> Option<String> {
 
 /// Starts a workerd that serves a configuration given as text.
 pub async fn start(text: &str) -> Result<Process, String> {
+    start_published(text, None).await
+}
+
+/// Starts a workerd to which a configuration was deployed and another text, in the form of a bundle or not, was
+/// published.
+pub async fn start_published(text: &str, published: Option<&str>) -> Result<Process, String> {
+    let bundle = bundle(text)?;
+    let (build, workerd) = (Path::new(BUILD), Path::new(WORKERD));
+    let started = Process::start(build, workerd, &bundle, published, BTreeMap::new());
+    started.await.map_err(|error| format!("workerd: {error}"))
+}
+
+/// A configuration in the form in which it travels.
+pub fn bundle(text: &str) -> Result<String, String> {
     let none = |_: &str| None;
     let (bundle, report) =
         config::bundle::bundle("test", text.to_owned(), &config::NoFiles, &none, Host::Workers);
-    let bundle = bundle.ok_or_else(|| report.render())?;
-    let bundle = bundle.to_json();
-    let started = Process::start(Path::new(BUILD), Path::new(WORKERD), &bundle, BTreeMap::new());
-    started.await.map_err(|error| format!("workerd: {error}"))
+    bundle.map(|bundle| bundle.to_json()).ok_or_else(|| report.render())
 }
 
 /// Ends a workerd without a warning, and starts it again on what it had written.
@@ -64,9 +75,10 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let (bundle, report) =
         config::bundle::bundle(&name, text, &tollgate::files::Disk, &variables, Host::Workers);
     let bundle = bundle.ok_or_else(|| format!("the configuration is not valid\n{}", report.render()))?;
-    let process = Process::start(Path::new(BUILD), Path::new(WORKERD), &bundle.to_json(), filled.variables())
-        .await
-        .map_err(|error| format!("workerd: {error}"))?;
+    let process =
+        Process::start(Path::new(BUILD), Path::new(WORKERD), &bundle.to_json(), None, filled.variables())
+            .await
+            .map_err(|error| format!("workerd: {error}"))?;
 
     let mut now = play.start;
     let mut observed = Vec::new();

@@ -94,6 +94,30 @@ async fn an_exact_limit_is_exact_whoever_draws_at_once() {
     assert_eq!((count(200), count(429)), (100, 100), "{statuses:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_replaces_what_was_deployed_unless_it_is_bad() {
+    if let Some(why) = workers::unavailable() {
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        eprintln!("SKIPPED: {why}");
+        return;
+    }
+    let upstream = answering().await;
+    let routes = |path: &str| {
+        format!(
+            "services: {{app: {{endpoints: ['http://{upstream}']}}}}\nroutes: [{{path: {path}, target_service: app}}]"
+        )
+    };
+    let good = workers::bundle(&routes("/published")).unwrap();
+    for (published, deployed_serves) in [(good.as_str(), false), ("{}", true), ("nonsense", true)] {
+        let worker = workers::start_published(&routes("/deployed"), Some(published)).await.unwrap();
+        for (path, served) in [("/deployed", deployed_serves), ("/published", !deployed_serves)] {
+            let sent = request(&format!("GET {path}"), &[], "");
+            let answer = client::exchange(worker.address(), &sent).await.unwrap();
+            assert_eq!(answer.status, if served { 200 } else { 404 }, "{path} with {published:.20}");
+        }
+    }
+}
+
 /// What `worker/js/counter.mjs` promises: a crash forgets that many draws at most.
 const UNSAVED: usize = 32;
 

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const COMPATIBILITY: &str = "2026-10-01";
 /// Stands in for the back end of the Cache API.
 const CACHE: &str = include_str!("../../../workerd/cache.mjs");
+/// Stands in for the back end of KV.
+const KV: &str = include_str!("../../../workerd/kv.mjs");
 
 /// A running workerd. It ends when this is dropped.
 pub struct Process {
@@ -41,6 +43,7 @@ impl Process {
         build: &Path,
         workerd: &Path,
         bundle: &str,
+        published: Option<&str>,
         variables: BTreeMap<String, String>,
     ) -> io::Result<Self> {
         let folder = Folder::new()?;
@@ -49,7 +52,9 @@ impl Process {
         }
         fs::write(folder.0.join("configuration.txt"), bundle)?;
         fs::write(folder.0.join("cache.mjs"), CACHE)?;
-        fs::write(folder.0.join("workerd.capnp"), configuration(&variables))?;
+        fs::write(folder.0.join("kv.mjs"), KV)?;
+        fs::write(folder.0.join("published.txt"), published.unwrap_or_default())?;
+        fs::write(folder.0.join("workerd.capnp"), configuration(&variables, published.is_some()))?;
         fs::create_dir(folder.0.join("objects"))?;
         let (child, lines, address) = spawn(workerd, &folder).await?;
         Ok(Self { child, lines, address, folder })
@@ -133,8 +138,11 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
 }
 
-fn configuration(variables: &BTreeMap<String, String>) -> String {
+fn configuration(variables: &BTreeMap<String, String>, published: bool) -> String {
     let mut bindings = String::new();
+    if published {
+        bindings.push_str("    (name = \"CONFIGURATION\", kvNamespace = \"kv\"),\n");
+    }
     for (name, value) in variables {
         let _ = writeln!(bindings, "    (name = {name:?}, text = {}),", quoted(value));
     }
@@ -145,6 +153,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .edge),
     (name = "net", network = (allow = ["private", "public", "local"])),
     (name = "cache", worker = .cache),
+    (name = "kv", worker = .kv),
     (name = "objects", disk = (path = "objects", writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
@@ -164,6 +173,10 @@ const edge :Workerd.Worker = (
   durableObjectStorage = (localDisk = "objects"),
   globalOutbound = "net",
   cacheApiOutbound = "cache",
+);
+const kv :Workerd.Worker = (
+  modules = [(name = "kv.mjs", esModule = embed "kv.mjs"), (name = "published.txt", text = embed "published.txt")],
+  compatibilityDate = "{COMPATIBILITY}",
 );
 const cache :Workerd.Worker = (
   modules = [(name = "cache.mjs", esModule = embed "cache.mjs")],
