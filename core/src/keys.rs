@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,9 @@ const FRESHNESS_BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duratio
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// While no key was ever had, an issuer is asked this often.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+/// A refresh that has not ended by then never will: a platform may take its context from a request and tell
+/// nobody. Longer than any answer is waited for.
+const GIVEN_UP: Duration = Duration::from_secs(60);
 /// How often, and how many times, a request looks whether another's refresh has ended.
 const WAIT_MS: u64 = 20;
 const WAITS: usize = 250;
@@ -87,7 +90,7 @@ impl KeySet {
 pub struct KeyRing {
     source: Option<Remote>,
     state: Mutex<State>,
-    refreshing: AtomicBool,
+    refreshing: Refreshing,
 }
 
 #[derive(Debug, Default)]
@@ -102,12 +105,12 @@ impl KeyRing {
     /// Keys that stand in the configuration or in a file beside it: never fetched.
     pub(crate) fn fixed(keys: KeySet) -> Self {
         let state = State { keys: Some(Arc::new(keys)), fresh_until: Timestamp::MAX, ..State::default() };
-        Self { source: None, state: Mutex::new(state), refreshing: AtomicBool::new(false) }
+        Self { source: None, state: Mutex::new(state), refreshing: Refreshing::default() }
     }
 
     /// Keys to be fetched.
     pub(crate) fn remote(source: Remote) -> Self {
-        Self { source: Some(source), state: Mutex::default(), refreshing: AtomicBool::new(false) }
+        Self { source: Some(source), state: Mutex::default(), refreshing: Refreshing::default() }
     }
 
     /// The set that is known now, whoever asks; starts a refresh in the background when it is due.
@@ -141,7 +144,7 @@ impl KeyRing {
             return Ok(keys.clone());
         }
         for _ in 0..WAITS {
-            if self.refreshing.load(Ordering::Acquire) {
+            if self.refreshing.is_under_way(host.now()) {
                 host.sleep(WAIT_MS).await;
                 continue;
             }
@@ -167,11 +170,8 @@ impl KeyRing {
     /// Fetches the set. A failure is remembered for the log, and the last good set stays.
     pub async fn refresh<H: Host>(&self, host: &H) {
         let Some(source) = &self.source else { return };
-        if self.refreshing.swap(true, Ordering::AcqRel) {
-            return;
-        }
         // A client that leaves drops this future: the flag must fall with it.
-        let _refreshing = Lowered(&self.refreshing);
+        let Some(_raised) = self.refreshing.raise(host.now()) else { return };
         let fetched = match source.ask(host, Method::GET, None, MAX_SET_BYTES).await {
             Ok(answer) => read(&answer),
             Err(error) => Err(error.to_string()),
@@ -227,11 +227,39 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-struct Lowered<'a>(&'a AtomicBool);
+/// Whether a refresh is under way: the millisecond after the one in which it began, or zero.
+#[derive(Debug, Default)]
+struct Refreshing(AtomicU64);
 
-impl Drop for Lowered<'_> {
+impl Refreshing {
+    fn is_under_way(&self, now: Timestamp) -> bool {
+        lasts(self.0.load(Ordering::Acquire), now)
+    }
+
+    /// None when one is under way already.
+    fn raise(&self, now: Timestamp) -> Option<Raised<'_>> {
+        let (before, own) = (self.0.load(Ordering::Acquire), now.saturating_add(1));
+        if lasts(before, now) {
+            return None;
+        }
+        self.0.compare_exchange(before, own, Ordering::AcqRel, Ordering::Acquire).ok()?;
+        Some(Raised { flag: self, own })
+    }
+}
+
+fn lasts(began: u64, now: Timestamp) -> bool {
+    began > 0 && now.saturating_sub(began) < millis(GIVEN_UP)
+}
+
+/// The flag of one refresh. Of another's, who has taken over, it leaves off.
+struct Raised<'a> {
+    flag: &'a Refreshing,
+    own: u64,
+}
+
+impl Drop for Raised<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        let _ = self.flag.0.compare_exchange(self.own, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
@@ -289,5 +317,19 @@ mod tests {
         state.attempted_at = Some(0);
         assert!(!state.may_attempt(9_999));
         assert!(state.may_attempt(10_000));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn one_refresh_at_a_time_and_a_lost_one_is_taken_over() {
+        let refreshing = Refreshing::default();
+        let first = refreshing.raise(0).unwrap();
+        assert!(refreshing.raise(0).is_none());
+        assert!(refreshing.is_under_way(59_999) && refreshing.raise(59_999).is_none());
+        let second = refreshing.raise(60_001).unwrap();
+        // Whoever was given up may come back; the one that took over is still at it.
+        drop(first);
+        assert!(refreshing.is_under_way(60_002));
+        drop(second);
+        assert!(!refreshing.is_under_way(60_002));
     }
 }
