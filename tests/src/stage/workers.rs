@@ -37,15 +37,18 @@ pub fn unavailable() -> Option<String> {
 
 /// Starts a workerd that serves a configuration given as text.
 pub async fn start(text: &str) -> Result<Process, String> {
-    start_published(text, None).await
+    start_with(text, None, BTreeMap::new()).await
 }
 
-/// Starts a workerd to which a configuration was deployed and another text, in the form of a bundle or not, was
-/// published.
-pub async fn start_published(text: &str, published: Option<&str>) -> Result<Process, String> {
+/// The same with another text, in the form of a bundle or not, that was published, and with variables.
+pub async fn start_with(
+    text: &str,
+    published: Option<&str>,
+    variables: BTreeMap<String, String>,
+) -> Result<Process, String> {
     let bundle = bundle(text)?;
     let (build, workerd) = (Path::new(BUILD), Path::new(WORKERD));
-    let started = Process::start(build, workerd, &bundle, published, BTreeMap::new());
+    let started = Process::start(build, workerd, &bundle, published, variables);
     started.await.map_err(|error| format!("workerd: {error}"))
 }
 

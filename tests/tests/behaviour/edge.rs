@@ -1,6 +1,7 @@
 //! The Worker, in workerd: what is a matter of many requests at once, of when, or of how much.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
@@ -109,13 +110,29 @@ async fn what_is_published_replaces_what_was_deployed_unless_it_is_bad() {
     };
     let good = workers::bundle(&routes("/published")).unwrap();
     for (published, deployed_serves) in [(good.as_str(), false), ("{}", true), ("nonsense", true)] {
-        let worker = workers::start_published(&routes("/deployed"), Some(published)).await.unwrap();
+        let worker =
+            workers::start_with(&routes("/deployed"), Some(published), BTreeMap::new()).await.unwrap();
         for (path, served) in [("/deployed", deployed_serves), ("/published", !deployed_serves)] {
             let sent = request(&format!("GET {path}"), &[], "");
             let answer = client::exchange(worker.address(), &sent).await.unwrap();
             assert_eq!(answer.status, if served { 200 } else { 404 }, "{path} with {published:.20}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_variable_says_where_a_service_is_that_the_file_does_not_declare() {
+    if let Some(why) = workers::unavailable() {
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        eprintln!("SKIPPED: {why}");
+        return;
+    }
+    let upstream = answering().await;
+    let variables = BTreeMap::from([("SERVICE_CODE_AGENT".to_owned(), format!("http://{upstream}"))]);
+    let text = "routes: [{path: '/*', target_service: code-agent}]";
+    let worker = workers::start_with(text, None, variables).await.unwrap();
+    let answer = client::exchange(worker.address(), &request("GET /x", &[], "")).await.unwrap();
+    assert_eq!((answer.status, &*answer.body), (200, &b"ok"[..]));
 }
 
 /// What `worker/js/counter.mjs` promises: a crash forgets that many draws at most.
@@ -139,6 +156,22 @@ async fn a_crash_forgets_no_more_draws_than_promised() {
     }
     eprintln!("a crash forgot {} draws", before + after - 100);
     assert!((20..=20 + UNSAVED).contains(&after), "{after}");
+}
+
+/// No input is known that leads to a panic. Were there one, it would cost the requests of that moment, not the isolate;
+/// and what is counted is not in the instance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_is_lost_is_replaced() {
+    let policy = "policies: [{name: limit, type: FixedWindow, rate: 3, per: ip, window: 1d}]";
+    let Some(worker) = worker(answering().await, policy).await else { return };
+    let from = "cf-connecting-ip: 192.0.2.1";
+    let mut statuses = Vec::new();
+    for panics in [false, true, false, false, false] {
+        let fields = if panics { vec![from, "x-tollgate-test-panic: 1"] } else { vec![from] };
+        let sent = request("GET /app/x", &fields, "");
+        statuses.push(client::exchange(worker.address(), &sent).await.unwrap().status);
+    }
+    assert_eq!(statuses, [200, 500, 200, 200, 429]);
 }
 
 /// Requests that mean harm, or nothing: none may cost the instance, which would answer 500.
