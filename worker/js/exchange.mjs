@@ -48,7 +48,9 @@ export async function exchange(call, destination, head, body, limit, patience, b
     const init = { headers, redirect: "manual", signal };
     let request = url;
     if (body && (method === "GET" || method === "HEAD")) {
-      // A body is not heard of with these methods, unless it comes with the request it came with.
+      // A body is not heard of with these methods, unless it comes with the request it came with. So it can't be
+      // watched on its way: one whose length is not told is refused where there is a limit.
+      if (limit >= 0) return "too large\na body that can't be measured";
       request = new Request(url, call.request);
     } else {
       init.method = method;
