@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path, sync::Arc};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{
+use tollgate_rehearsal::{
     case::{
         HostName,
         read::{self, Scene},
@@ -12,8 +12,9 @@ use crate::{
     judge,
     observed::Observed,
     play::Play,
-    stage::Stage,
 };
+
+use crate::stage::Stage;
 
 /// Cases that are played at the same time. Each has a server and upstreams of its own.
 const AT_ONCE: usize = 8;

@@ -21,11 +21,11 @@ use tollgate::{
 use tollgate_core::{config::Host, gateway::Gateway};
 
 use self::{events::Events, site::Sites};
-use super::gateway;
-use crate::{
+use tollgate_rehearsal::{
     case::{expect::UpstreamWish, read::Scene},
     observed::Raw,
     play::{Act, Play, Sending},
+    setting::gateway,
     upstream::Upstreams,
 };
 
@@ -65,7 +65,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let clock = Clock::manual(play.start);
     let (events, access_log) = Events::new(clock.clone())?;
     let settings = host::Settings { clock: clock.clone(), access_log, ..host::Settings::default() };
-    let (server, host) = start(gateway(scene, &urls, Host::Native)?, settings)?;
+    let (server, host) = start(gateway(scene, &urls, &tollgate::files::Disk, Host::Native)?, settings)?;
     let Some(&address) = server.addresses().first() else {
         return Err("the server listens nowhere".to_owned());
     };

@@ -9,14 +9,12 @@ use tokio::time::timeout;
 use tollgate_core::config::{self, Host};
 
 use self::process::Process;
-use super::{
-    Filled,
-    native::{PATIENCE, client, events::Events, settle, site::Sites},
-};
-use crate::{
+use super::native::{PATIENCE, client, events::Events, settle, site::Sites};
+use tollgate_rehearsal::{
     case::read::Scene,
     observed::Raw,
     play::{Act, Play, Sent},
+    setting::Filled,
     upstream::Upstreams,
 };
 
@@ -73,7 +71,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let upstreams = Arc::new(Upstreams::new(&play.upstreams));
     let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
     let filled = Filled::new(scene, &sites.urls());
-    let (name, text) = filled.configuration()?;
+    let (name, text) = filled.configuration(&tollgate::files::Disk)?;
     let variables = |name: &str| filled.variable(name);
     let (bundle, report) =
         config::bundle::bundle(&name, text, &tollgate::files::Disk, &variables, Host::Workers);

@@ -15,12 +15,10 @@ use tokio::{
 };
 use tollgate::{host::Settings, server::Running};
 use tollgate_core::config::{self, Host, NoFiles};
-use tollgate_tests::{
-    play::Sent,
-    stage::native::{
-        client::{self, Reader, Writer},
-        start,
-    },
+use tollgate_rehearsal::play::Sent;
+use tollgate_tests::stage::native::{
+    client::{self, Reader, Writer},
+    start,
 };
 
 /// Longer than anything here may take, and shorter than anybody's patience.

@@ -22,12 +22,10 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tollgate_tests::{
-    play::Sent,
-    stage::{
-        native::client::{self, Reader, Writer},
-        workers::{self, process::Process},
-    },
+use tollgate_rehearsal::play::Sent;
+use tollgate_tests::stage::{
+    native::client::{self, Reader, Writer},
+    workers::{self, process::Process},
 };
 
 use crate::around::{Upstream, request, soon};

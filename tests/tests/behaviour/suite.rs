@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use tollgate_rehearsal::case::read;
 use tollgate_tests::{
-    case::read,
     stage::Stage,
     suite::{Outcome, Program, play, run},
 };

@@ -15,7 +15,7 @@ use tokio::{
     },
 };
 
-use crate::{observed::Raw, play::Sent};
+use tollgate_rehearsal::{observed::Raw, play::Sent};
 
 /// Fields of an answer, at most.
 const MAX_FIELDS: usize = 256;

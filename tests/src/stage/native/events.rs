@@ -12,7 +12,7 @@ use tollgate::{
     log::{AccessLog, Format},
 };
 
-use crate::observed::{Noted, Raw};
+use tollgate_rehearsal::observed::{Noted, Raw};
 
 /// The fields of a line on which hosts agree; the others tell of the moment.
 const COMPARED: [&str; 10] =

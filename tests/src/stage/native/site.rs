@@ -28,8 +28,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    stage::authority,
+use tollgate_rehearsal::{
+    setting::authority,
     upstream::{Message, Reply, Seen, Upstreams},
 };
 

@@ -6,22 +6,27 @@ mod host;
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, response};
-use tollgate_core::{body::Body, config::Host, host::Peer, pipeline};
+use tollgate_core::{
+    body::Body,
+    config::{Files, Host},
+    host::Peer,
+    pipeline,
+};
 
 use self::{body::FakeBody, host::FakeHost};
-use super::{authority, gateway};
 use crate::{
     case::read::Scene,
     observed::Raw,
     play::{Act, Play, Sent},
+    setting::{authority, gateway},
     upstream::Upstreams,
 };
 
 /// Plays a case.
-pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Result<Vec<Raw>, String> {
     let urls: BTreeMap<_, _> =
         play.upstreams.keys().map(|name| (name.clone(), format!("http://{}", authority(name)))).collect();
-    let gateway = gateway(scene, &urls, Host::Native)?;
+    let gateway = gateway(scene, &urls, files, Host::Native)?;
     let host = FakeHost::new(play.start, Upstreams::new(&play.upstreams), &scene.case.given.failing);
     let mut observed = Vec::new();
     for act in &play.acts {

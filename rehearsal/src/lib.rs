@@ -1,0 +1,20 @@
+//! Rehearsals: requests made of a gateway in memory, in a world that is written down.
+//!
+//! A case says what is given (a configuration, a clock, what upstreams answer), what happens, and what must
+//! come of it. The rooms, in the order in which a case passes through them: [`case`] (as written), [`setting`]
+//! (its configuration), [`play`] (made concrete), [`fake`] (core alone, with a host in memory), [`upstream`]
+//! (what stands behind the gateway), [`observed`] (what came of it), [`judge`] (whether it should have).
+//! Nothing here opens a socket or waits: an hour of a case's time is an addition.
+
+pub mod case;
+pub mod coding;
+pub mod fake;
+pub mod judge;
+pub mod keys;
+pub mod observed;
+pub mod pattern;
+pub mod play;
+pub mod setting;
+pub mod span;
+pub mod token;
+pub mod upstream;
