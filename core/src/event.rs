@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 pub use self::time::Rfc3339;
-use crate::host::Timestamp;
+use crate::{host::Timestamp, trail::Trail};
 
 /// One request and what became of it. Borrowed from the request: a host that keeps it copies what it needs.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Event<'a> {
     pub detail: Option<&'a str>,
     /// `hit`, `miss`, `bypass`: what the cache did, where one was asked.
     pub cache: Option<&'static str>,
+    /// How it was decided, where that was wanted. Not for logs.
+    pub trail: Option<&'a Trail>,
 }
 
 /// As logs have it: in a fixed order, without what is not known.

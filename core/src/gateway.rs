@@ -7,9 +7,11 @@ use http::HeaderName;
 
 use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
+    config::node::Span,
     job::Job,
-    keys::KeyRing,
+    keys::{KeyRing, KeySet},
     route::Router,
+    trail::Guard,
     transform::forwarded::Trusted,
 };
 
@@ -26,6 +28,18 @@ pub struct Gateway {
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
     pub(crate) rings: Vec<Arc<KeyRing>>,
+    /// Those and the fixed ones.
+    pub(crate) every_ring: Vec<Arc<KeyRing>>,
+    /// Who may have a request explained while serving.
+    pub(crate) guard: Option<Guard>,
+    /// The names of the configuration's files, by the numbers that places have.
+    pub(crate) files: Vec<String>,
+    /// Where what is not written has its place: the configuration as a whole.
+    pub(crate) place: Span,
+    /// Where the bounds on requests are written, or the configuration as a whole.
+    pub(crate) limits_place: Span,
+    /// Where the list of routes is.
+    pub(crate) routes_place: Span,
     /// What concerns the host alone.
     pub settings: Settings,
 }
@@ -52,6 +66,25 @@ impl Gateway {
     /// Bounds on requests, for the parts of them that a host sees first.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The names of the configuration's files, by the numbers that places have.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// What makes and checks the passes with which requests are explained; none where the configuration has no
+    /// `explain.secret`.
+    pub fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
+    /// Puts `keys` in the place of all keys of issuers, and never fetches others: for explanations that are
+    /// made where no issuer can be asked.
+    pub fn assume_keys(&self, keys: &KeySet) {
+        for ring in &self.every_ring {
+            ring.assume(keys.clone());
+        }
     }
 
     /// Work that spares the first requests a wait: fetching keys. Not needed for correctness.

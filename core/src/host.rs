@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Request, Response, response};
+use http::{HeaderValue, Request, Response, request, response};
 use thiserror::Error;
 
 use crate::{
@@ -81,6 +81,11 @@ pub trait Host: Sized {
 
     /// Work that outlives the response. The host runs [`crate::job::run`] when it sees fit.
     fn defer(&self, job: Job);
+
+    /// Whether somebody who may wants to know how this request is decided. Cheap: it is asked each time.
+    fn wants_trail(&self, _: &request::Parts) -> bool {
+        false
+    }
 
     /// Notes what happened to one request. Must not block; may drop under pressure, and counts what it drops.
     fn record(&self, event: Event<'_>);

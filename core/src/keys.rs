@@ -41,7 +41,7 @@ const WAIT_MS: u64 = 20;
 const WAITS: usize = 250;
 
 /// The keys of an issuer, as of one fetch.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<PublicKey>,
 }
@@ -111,6 +111,14 @@ impl KeyRing {
     /// Keys to be fetched.
     pub(crate) fn remote(source: Remote) -> Self {
         Self { source: Some(source), state: Mutex::default(), refreshing: Refreshing::default() }
+    }
+
+    /// Puts a set in the place of what is known, for good.
+    pub(crate) fn assume(&self, keys: KeySet) {
+        let mut state = self.lock();
+        state.keys = Some(Arc::new(keys));
+        state.fresh_until = Timestamp::MAX;
+        state.attempted_at = Some(Timestamp::MAX);
     }
 
     /// The set that is known now, whoever asks; starts a refresh in the background when it is due.

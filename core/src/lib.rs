@@ -30,6 +30,7 @@ mod recent;
 pub mod refusal;
 pub mod remote;
 pub mod route;
+pub mod trail;
 mod transform;
 pub mod upstream;
 pub mod verify;

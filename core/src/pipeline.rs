@@ -3,43 +3,32 @@
 //! Each stage asks a synchronous room what to do and the host for what only a platform has. Any stage may
 //! refuse; the answer always comes, is always decorated alike, and is always recorded.
 
+mod account;
 mod attempt;
 mod authorize;
+mod choose;
 mod enter;
 mod identify;
 mod limit;
 mod reuse;
 
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use self::enter::Entrance;
+use self::{account::Account, enter::Entrance};
 use crate::{
     body::Body,
     event::Event,
     facts::Facts,
     gateway::Gateway,
     host::{Host, Peer},
-    identity::Identity,
-    policy::{fixed_window::Drawn, ttl::Outcome},
+    policy::{compression, fixed_window::Drawn, ttl},
     refusal::{Addressee, Refusal},
-    route::Route,
+    route::Found,
+    trail::{Said, Step, TRAIL_HEADER, Trail, Verdict},
     transform::{forwarded, trace_context::hex},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What was found out on the way, for the answer's head and for the record.
-#[derive(Default)]
-struct Trail<'g> {
-    route: Option<&'g Route>,
-    identity: Option<Arc<Identity>>,
-    drawn: Vec<Drawn>,
-    cache: Option<Outcome>,
-    /// The reason of a failure, for the log alone.
-    detail: Option<String>,
-}
 
 /// What all stages know of the request.
 struct Context<'c, H> {
@@ -52,6 +41,9 @@ struct Context<'c, H> {
 }
 
 /// Answers a request.
+///
+/// How it was decided is told to those who may know: to the host, where that wants it
+/// ([`Host::wants_trail`]), and in the answer's head, where the request holds a pass ([`crate::trail::Guard`]).
 pub async fn handle<H: Host>(
     gateway: &Gateway,
     host: &H,
@@ -60,18 +52,21 @@ pub async fn handle<H: Host>(
 ) -> Response<H::Body> {
     let now = host.now();
     let (head, body) = request.into_parts();
+    let shows_trail = gateway.guard.as_ref().is_some_and(|guard| guard.admits(&head.headers, now));
+    let wants_trail = shows_trail || host.wants_trail(&head);
     // Cheap copies that outlive the head, which is changed and handed on.
     let (uri, method) = (head.uri.clone(), head.method.clone());
     let trusted = gateway.trusted.contains(peer.address);
     let request_id = request_id(&head.headers, trusted, || host.random());
-    let mut trail = Trail::default();
+    let mut account = Account::new(wants_trail);
 
     let host_field = enter::host_field(&head, &uri);
     let entered = enter::enter(gateway, peer, &head, &uri, &host_field, now);
+    account.note(|| enter::step(gateway, peer, &method, &uri, &entered));
     let outcome = match &entered {
         Ok(entrance) => {
             let context = Context { gateway, host, peer, trusted, request_id: &request_id, entrance };
-            exchange(&context, head, body, &mut trail).await
+            exchange(&context, head, body, &mut account).await
         }
         Err(refusal) => Err(refusal.clone()),
     };
@@ -83,7 +78,11 @@ pub async fn handle<H: Host>(
         let realm = gateway.public_domain.as_deref().unwrap_or(hostname);
         refused.into_response(Addressee { request_id: &request_id, realm, head: method == Method::HEAD })
     });
-    decorate(response.headers_mut(), &trail, request_id.clone());
+    decorate(response.headers_mut(), &account, request_id.clone());
+    account.note(|| answer_step(gateway, response.status(), refusal));
+    if shows_trail && let Some(trail) = &account.trail {
+        show(response.headers_mut(), trail, gateway);
+    }
     host.record(Event {
         at: now,
         took_ms: host.now().saturating_sub(now),
@@ -92,13 +91,14 @@ pub async fn handle<H: Host>(
         method: &method,
         host: hostname,
         path: entrance.map_or_else(|| uri.path(), |entrance| &entrance.path.text),
-        route: trail.route.map(|route| route.pattern.as_str()),
-        service: trail.route.map(|route| &*route.service.name),
-        user: trail.identity.as_ref().map(|identity| identity.subject.as_str()),
+        route: account.route.map(|route| route.pattern.as_str()),
+        service: account.route.map(|route| &*route.service.name),
+        user: account.identity.as_ref().map(|identity| identity.subject.as_str()),
         status: response.status(),
         refusal,
-        detail: trail.detail.as_deref(),
-        cache: trail.cache.map(Outcome::name),
+        detail: account.detail.as_deref(),
+        cache: account.cache.map(ttl::Outcome::name),
+        trail: account.trail.as_ref(),
     });
     response
 }
@@ -107,17 +107,10 @@ async fn exchange<'g, H: Host>(
     context: &Context<'g, H>,
     head: http::request::Parts,
     body: H::Body,
-    trail: &mut Trail<'g>,
+    account: &mut Account<'g>,
 ) -> Result<Response<H::Body>, Refusal> {
     let Context { gateway, host, entrance, .. } = *context;
-    let found = gateway.router.find(&entrance.host, &entrance.path.text, &head).map_err(|miss| {
-        if miss.allow.is_empty() { Refusal::NoRoute } else { Refusal::MethodNotAllowed(miss.allow) }
-    })?;
-    let (route, plan) = (found.route, found.plan);
-    trail.route = Some(route);
-    if entrance.path.has_encoded_slash && !route.keeps_encoded_slash {
-        return Err(Refusal::EncodedSlash);
-    }
+    let Found { route, plan } = choose::choose(gateway, entrance, &head, account)?;
     let path = &*entrance.path.text;
     let mut facts = Facts {
         head: &head,
@@ -130,18 +123,18 @@ async fn exchange<'g, H: Host>(
         identity: None,
     };
 
-    let authentication = plan.authentication.as_ref().filter(|applied| applied.holds(path));
+    let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
     if let Some(applied) = authentication {
-        trail.identity = Some(identify::identify(host, &applied.policy, &facts, &mut trail.detail).await?);
+        account.identity = Some(identify::identify(host, applied, &facts, account).await?);
     }
-    let identity = trail.identity.clone();
+    let identity = account.identity.clone();
     facts.identity = identity.as_deref();
-    trail.drawn = limit::draw(host, &plan.limits, &facts, &mut trail.detail).await?;
-    let granted = authorize::authorize(host, &plan.authorization, &facts, &mut trail.detail).await?;
+    account.drawn = limit::draw(host, &plan.limits, &facts, account).await?;
+    let granted = authorize::authorize(host, &plan.authorization, &facts, account).await?;
 
-    let caching = plan.caching.as_ref().filter(|applied| applied.holds(path)).map(|applied| &*applied.policy);
-    let mut lookup = caching.map(|policy| reuse::Lookup::new(policy, &facts));
-    let compression = plan.compression.as_ref().filter(|applied| applied.holds(path));
+    let caching = plan.caching.as_ref().filter(|applied| account.holds(applied, path));
+    let mut lookup = caching.map(|applied| reuse::Lookup::new(applied, &facts));
+    let compression = plan.compression.as_ref().filter(|applied| account.holds(applied, path));
     // Only what is asked about later is kept: the rest of the fields goes to the service as it is.
     let accepted = compression.map(|_| only(&head.headers, &header::ACCEPT_ENCODING));
     let method = head.method.clone();
@@ -152,7 +145,7 @@ async fn exchange<'g, H: Host>(
     };
     let mut response = match reused {
         Some((stored, outcome)) => {
-            trail.cache = Some(outcome);
+            account.cache = Some(outcome);
             if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
         }
         None => {
@@ -163,17 +156,21 @@ async fn exchange<'g, H: Host>(
                 credential: authentication.map(|applied| &*applied.policy),
                 granted,
             };
-            let fetched = attempt::attempt(context, request, head, body, &mut trail.detail).await?;
+            let fetched = attempt::attempt(context, request, head, body, account).await?;
             match &mut lookup {
                 Some(lookup) => {
                     let (response, outcome) = lookup.keep(host, fetched, entrance.now);
-                    trail.cache = Some(outcome);
+                    account.cache = Some(outcome);
                     response
                 }
                 None => fetched,
             }
         }
     };
+    if let (Some(applied), Some(lookup)) = (caching, &lookup) {
+        let outcome = account.cache;
+        account.policy(applied, || lookup.said(outcome));
+    }
     if let (Some(applied), Some(accepted)) = (compression, accepted)
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
@@ -181,6 +178,7 @@ async fn exchange<'g, H: Host>(
         // What GET would have brought decides for HEAD too.
         let length = if method == Method::HEAD { content_length(&head.headers) } else { body.length() };
         let coding = applied.policy.finish(&method, &accepted, &mut head, length);
+        account.policy(applied, || compression::said(coding, &accepted));
         let body = match coding {
             Some(coding) => body.compress(coding),
             None => body,
@@ -191,14 +189,31 @@ async fn exchange<'g, H: Host>(
 }
 
 /// The fields that every answer carries, whoever made it.
-fn decorate(headers: &mut HeaderMap, trail: &Trail<'_>, request_id: HeaderValue) {
+fn decorate(headers: &mut HeaderMap, account: &Account<'_>, request_id: HeaderValue) {
     headers.insert(X_REQUEST_ID, request_id);
     forwarded::note_via(headers);
-    if !trail.drawn.is_empty() {
-        Drawn::write_headers(&trail.drawn, headers);
+    if !account.drawn.is_empty() {
+        Drawn::write_headers(&account.drawn, headers);
     }
-    if let Some(outcome) = trail.cache {
+    if let Some(outcome) = account.cache {
         outcome.write_headers(headers);
+    }
+}
+
+fn answer_step(gateway: &Gateway, status: StatusCode, refusal: Option<&'static str>) -> Step {
+    let said = match refusal {
+        Some(code) => Said::new(Verdict::Refuse, format!("{status}, refused: {code}")).fact("refusal", code),
+        None => Said::new(Verdict::Pass, status.to_string()),
+    };
+    Step::new("answer", gateway.place, said.fact("status", status.as_u16()))
+}
+
+/// Puts the trail into the answer's head. Such an answer is for nobody else, so no cache may keep it.
+fn show(headers: &mut HeaderMap, trail: &Trail, gateway: &Gateway) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(TRAIL_HEADER);
+    for field in trail.placed(&gateway.files).fields() {
+        headers.append(TRAIL_HEADER, field);
     }
 }
 

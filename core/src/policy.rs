@@ -10,12 +10,17 @@ pub mod jwt_validation;
 pub mod rbac;
 pub mod ttl;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use self::{
     compression::Compression, fixed_window::FixedWindow, jwt_validation::JwtValidation, rbac::Rbac, ttl::Ttl,
 };
-use crate::{pattern::Pattern, upstream::Patience};
+use crate::{
+    config::node::Span,
+    pattern::Pattern,
+    trail::{Said, Step, Verdict},
+    upstream::Patience,
+};
 
 /// When a kind of policy is asked. Policies are asked in this order, whatever the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +50,103 @@ impl Stage {
     }
 }
 
+/// Where a policy is written: for explanations and comparisons, never for decisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name.
+    pub name: String,
+    /// Its type, as written in files.
+    pub r#type: &'static str,
+    /// What people wrote about it.
+    pub description: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+    /// On which level.
+    pub scope: Scope,
+    /// Everything that it says, in one spelling: two policies that are equal here do the same.
+    pub meaning: Vec<(String, String)>,
+}
+
+/// The level on which a policy is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// For all routes.
+    Global,
+    /// In a route.
+    Route,
+    /// In an override.
+    Override,
+}
+
 /// A policy as it applies on one leaf of the router.
 #[derive(Debug)]
 pub struct Applied<T> {
     /// The policy, shared by all places where it holds.
     pub policy: Arc<T>,
+    /// Where it is written.
+    pub origin: Arc<Origin>,
     /// Patterns under which it does not hold and which cover only some of the leaf's paths.
-    pub(crate) except: Vec<Pattern>,
+    pub(crate) except: Vec<(Pattern, Span)>,
 }
 
 impl<T> Applied<T> {
-    /// Whether the policy holds for this path.
-    pub(crate) fn holds(&self, path: &str) -> bool {
-        self.except.iter().all(|pattern| !pattern.matches(path))
+    /// What keeps the policy from holding for this path.
+    pub(crate) fn exception(&self, path: &str) -> Option<&(Pattern, Span)> {
+        self.except.iter().find(|(pattern, _)| pattern.matches(path))
     }
+}
+
+impl<T> Deref for Applied<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.policy
+    }
+}
+
+/// Something that would hold, were it not for something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// Its `exclude_paths` take all paths of the leaf out.
+    Excluded(Arc<Origin>, Span),
+    /// A later level disables it.
+    Disabled(Arc<Origin>, Span),
+    /// A later policy of the same name stands in its place.
+    Replaced(Arc<Origin>, Span),
+}
+
+impl Absence {
+    /// What explanations say of it.
+    pub(crate) fn step(&self) -> Step {
+        let (origin, at, why) = match self {
+            Self::Excluded(origin, at) => (origin, at, "this path is excluded from it"),
+            Self::Disabled(origin, at) => (origin, at, "it is disabled here"),
+            Self::Replaced(origin, at) => (origin, at, "a policy of the same name stands in its place"),
+        };
+        Step::of_policy_at(origin, *at, Said::new(Verdict::Skip, why))
+    }
+}
+
+/// An override that is part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overriding {
+    /// Its path, as written.
+    pub path: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What people wrote about it.
+    pub description: Option<String>,
+}
+
+/// How a plan came to be: for explanations and comparisons, never for decisions.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// The overrides that hold, from the least to the most specific.
+    pub overrides: Vec<Overriding>,
+    /// What does not hold, and why not.
+    pub absent: Vec<Absence>,
+    /// Where the time for the response's head is written, unless it is the service's or the default.
+    pub timeout: Option<Span>,
 }
 
 /// All that holds for a request on a route: the merged chain, ready to be carried out.
@@ -76,4 +164,18 @@ pub struct Plan {
     pub compression: Option<Applied<Compression>>,
     /// How long to wait for the service.
     pub patience: Patience,
+    /// How it came to be.
+    pub provenance: Provenance,
+}
+
+impl Plan {
+    /// Where its policies are written, in the order in which they are asked.
+    pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
+        let authentication = self.authentication.iter().map(|applied| &applied.origin);
+        let limits = self.limits.iter().map(|applied| &applied.origin);
+        let authorization = self.authorization.iter().map(|applied| &applied.origin);
+        let caching = self.caching.iter().map(|applied| &applied.origin);
+        let compression = self.compression.iter().map(|applied| &applied.origin);
+        authentication.chain(limits).chain(authorization).chain(caching).chain(compression)
+    }
 }

@@ -96,6 +96,11 @@ impl Refusal {
         self.parts().1
     }
 
+    /// What clients are told.
+    pub(crate) fn detail(&self) -> &'static str {
+        self.parts().2
+    }
+
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Path(_) => {

@@ -58,6 +58,19 @@ pub struct Found<'g> {
     pub plan: &'g Arc<Plan>,
 }
 
+/// Why a route that was considered is not the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// Its path is another.
+    Path,
+    /// A header is missing or has another value.
+    Headers,
+    /// A query parameter is missing or has another value.
+    Query,
+    /// It serves other methods.
+    Method,
+}
+
 /// No route serves the request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Miss {
@@ -68,23 +81,39 @@ pub struct Miss {
 impl Router {
     /// The most specific route for a request to `path`, normalised, on `host`, lower-case and without port.
     pub fn find(&self, host: &str, path: &str, request: &request::Parts) -> Result<Found<'_>, Miss> {
+        self.find_telling(host, path, request, |_, _| {})
+    }
+
+    /// The same, and tells of each route that was considered before why it is not the one.
+    pub(crate) fn find_telling<'g>(
+        &'g self,
+        host: &str,
+        path: &str,
+        request: &request::Parts,
+        mut passed_by: impl FnMut(&'g Route, Mismatch),
+    ) -> Result<Found<'g>, Miss> {
         let mut miss = Miss::default();
         for paths in self.hosts.matching(host) {
             let Some(leaf) = paths.leaf(path) else { continue };
             for candidate in &leaf.candidates {
                 let Some(route) = self.routes.get(candidate.route) else { continue };
                 if candidate.check_path && !route.pattern.matches(path) {
+                    passed_by(route, Mismatch::Path);
                     continue;
                 }
-                if !route.headers.hold_in_headers(&request.headers)
-                    || !route.query.hold_in_query(request.uri.query())
-                {
+                if !route.headers.hold_in_headers(&request.headers) {
+                    passed_by(route, Mismatch::Headers);
+                    continue;
+                }
+                if !route.query.hold_in_query(request.uri.query()) {
+                    passed_by(route, Mismatch::Query);
                     continue;
                 }
                 if let Some(methods) = &route.methods
                     && !methods.contain(&request.method)
                 {
                     methods.list_into(&mut miss.allow);
+                    passed_by(route, Mismatch::Method);
                     continue;
                 }
                 if let Some(plan) = candidate.plans.choose(path, &request.method) {

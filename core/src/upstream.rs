@@ -9,6 +9,8 @@ use std::sync::{
 
 use http::{HeaderValue, uri::Authority};
 
+use crate::config::node::Span;
+
 /// How long to wait, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -73,15 +75,17 @@ pub struct Service {
     pub endpoints: Vec<Endpoint>,
     /// How long to wait for it, unless a route says otherwise.
     pub patience: Patience,
+    /// Where it is written, or where the name stands by which it is implied.
+    pub span: Span,
     next: AtomicUsize,
 }
 
 impl Service {
-    pub(crate) fn new(name: Arc<str>, mut endpoints: Vec<Endpoint>, patience: Patience) -> Self {
+    pub(crate) fn new(name: Arc<str>, mut endpoints: Vec<Endpoint>, patience: Patience, span: Span) -> Self {
         for endpoint in &mut endpoints {
             endpoint.service = name.clone();
         }
-        Self { name, endpoints, patience, next: AtomicUsize::new(0) }
+        Self { name, endpoints, patience, span, next: AtomicUsize::new(0) }
     }
 
     /// The endpoint whose turn it is. `None` only where there is none, which the check refuses.

@@ -173,6 +173,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             refusal,
             detail: None,
+            trail: None,
             cache: None,
         }
     }

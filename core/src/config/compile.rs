@@ -23,6 +23,7 @@ use crate::{
     path::NormalPath,
     pattern::{Pattern, Segment},
     route::{Fields, HostPattern, Methods, OverrideOn, Route, Wanted, normalised_host},
+    trail::Guard,
     transform::{forwarded::Trusted, rewrite::Target},
 };
 
@@ -132,6 +133,8 @@ pub(super) fn compile(
         admin.token = admin.token.filter(|token| !token.is_empty());
         admin
     });
+    let rings: Vec<_> = kinds.rings.into_values().collect();
+    let every_ring = rings.iter().chain(&kinds.fixed).cloned().collect();
     Some(Gateway {
         router: router?,
         public_domain: top.public_domain.clone(),
@@ -139,7 +142,13 @@ pub(super) fn compile(
         trusted: Trusted(networks(whole, &bench)),
         limits: top.limits.clone(),
         identity_headers,
-        rings: kinds.rings.into_values().collect(),
+        rings,
+        every_ring,
+        guard: guard(whole, &bench),
+        files: sources.iter().map(|source| source.name.clone()).collect(),
+        place: Span { line: 1, column: 1, length: 1, file: whole.root.span.file },
+        limits_place: whole.root.entry("limits").map_or(whole.root.span, |(key, _)| key.span),
+        routes_place: whole.root.entry("routes").map_or(whole.root.span, |(key, _)| key.span),
         settings: Settings {
             listeners: top.listeners.clone(),
             admin,
@@ -147,6 +156,19 @@ pub(super) fn compile(
             store: top.store.clone(),
         },
     })
+}
+
+fn guard(whole: &Whole<'_>, bench: &Bench<'_>) -> Option<Guard> {
+    let secret = whole.top.explain.as_ref()?.secret.as_deref().filter(|secret| !secret.is_empty())?;
+    let guard = Guard::new(secret);
+    if guard.is_none() {
+        let span = whole.root.get("explain").map_or(whole.root.span, |explain| explain.span_of("secret"));
+        bench.note(
+            Problem::error(span, "this `secret` is too short: it could be guessed")
+                .cure("use 32 bytes at least, such as what `openssl rand -hex 32` prints"),
+        );
+    }
+    guard
 }
 
 fn host_of(domain: &str) -> Option<String> {

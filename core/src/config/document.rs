@@ -137,6 +137,8 @@ pub struct Document {
     pub store: Store,
     /// Access log and metrics.
     pub telemetry: Telemetry,
+    /// Who may have single requests explained while serving. Nobody unless written.
+    pub explain: Option<Explain>,
 }
 
 impl Default for Document {
@@ -151,6 +153,7 @@ impl Default for Document {
             limits: Limits::default(),
             store: Store::default(),
             telemetry: Telemetry::default(),
+            explain: None,
         }
     }
 }
@@ -239,6 +242,16 @@ pub enum StoreType {
     Memory,
     /// Shared through Redis.
     Redis,
+}
+
+/// Explanations of requests while serving: a request with a pass in `X-Tollgate-Explain` is answered with its
+/// decision trail in `X-Tollgate-Trail`. `tollgate pass` makes passes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Explain {
+    /// Signs passes; at least 32 bytes. An empty one counts as missing, and then nobody may.
+    pub secret: Option<String>,
 }
 
 /// Access log and metrics.

@@ -70,6 +70,11 @@ macro_rules! kinds {
             /// The types that can be written.
             pub const TYPES: &'static [&'static str] = &[$($name),*];
 
+            /// The type, as written.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
             /// When the policy is asked.
             pub fn stage(&self) -> Stage {
                 match self { $(Self::$variant(_) => Stage::$stage,)* }

@@ -91,7 +91,10 @@ impl Services {
                 head_ms: timeouts.first_byte_ms,
                 idle_ms: timeouts.idle_ms,
             };
-            declared.insert(name.clone(), Arc::new(Service::new(name.as_str().into(), endpoints, patience)));
+            declared.insert(
+                name.clone(),
+                Arc::new(Service::new(name.as_str().into(), endpoints, patience, item.node.span)),
+            );
         }
         let unread = match whole.root.get("services").map(|node| &node.value) {
             _ if !complete => Unread::All,
@@ -131,7 +134,7 @@ impl Services {
         if matches!(self.unread, Unread::These(_)) {
             findings.push(self.not_declared(node, name, host));
         }
-        let service = Arc::new(Service::new(name.into(), vec![endpoint], Patience::default()));
+        let service = Arc::new(Service::new(name.into(), vec![endpoint], Patience::default(), node.span));
         self.implied.insert(name.to_owned(), service.clone());
         Some(service)
     }
@@ -155,7 +158,7 @@ impl Services {
     }
 
     /// Where a policy's URL leads: through the declared service that has its host's name, or there directly.
-    pub(super) fn remote(&mut self, url: &str, head_ms: u64) -> Result<Remote, &'static str> {
+    pub(super) fn remote(&mut self, url: &str, at: Span, head_ms: u64) -> Result<Remote, &'static str> {
         let mut origin = endpoint_of(url, &Trust::default())?;
         let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -166,7 +169,7 @@ impl Services {
             None => {
                 let key = format!("{}://{}", uri.scheme_str().unwrap_or_default(), origin.authority);
                 let fresh =
-                    || Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default()));
+                    || Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default(), at));
                 self.implied.entry(key).or_insert_with(fresh).clone()
             }
         };

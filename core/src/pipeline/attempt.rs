@@ -1,8 +1,9 @@
 //! The request to the service: head prepared, sent, and the answer's head cleaned.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request, response};
+use serde_json::{Value, json};
 
-use super::{Context, X_REQUEST_ID, authorize::Granted};
+use super::{Context, X_REQUEST_ID, account::Account, authorize::Granted};
 use crate::{
     body::Body,
     host::Host,
@@ -13,6 +14,7 @@ use crate::{
     },
     refusal::Refusal,
     route::Route,
+    trail::{Said, Step, Verdict},
     transform::{forwarded, hop_by_hop, hygiene, trace_context},
     upstream::Endpoint,
 };
@@ -42,25 +44,35 @@ pub(super) async fn attempt<H: Host>(
     outgoing: Outgoing<'_>,
     mut head: request::Parts,
     body: H::Body,
-    detail: &mut Option<String>,
+    account: &mut Account<'_>,
 ) -> Result<Response<H::Body>, Refusal> {
     let endpoint = outgoing.route.service.choose().ok_or(Refusal::BadGateway)?;
     let upgrade = hop_by_hop::upgrade(&head.headers);
     prepare(context, &outgoing, endpoint, &mut head, upgrade.as_ref()).inspect_err(|_| {
-        *detail = Some("the target for the service can't be written".to_owned());
+        account.detail = Some("the target for the service can't be written".to_owned());
     })?;
+    account.note(|| sent(&outgoing, endpoint, &head));
     let limit = context.gateway.limits.max_body_bytes;
     let body = if limit > 0 { body.bounded(limit) } else { body };
     let request = Request::from_parts(head, body);
     match context.host.fetch(endpoint, request, outgoing.plan.patience).await {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
+            account.note(|| {
+                let said = Said::new(Verdict::Pass, format!("it answered {}", head.status));
+                Step::new("upstream", outgoing.route.service.span, said.fact("status", head.status.as_u16()))
+            });
             clean(&mut head);
             Ok(Response::from_parts(head, body))
         }
         Err(error) => {
-            *detail = Some(error.to_string());
-            Err(Refusal::of_fetch(&error))
+            let refusal = Refusal::of_fetch(&error);
+            account.note(|| {
+                let said = Said::new(Verdict::Refuse, format!("no answer: {error}"));
+                Step::new("upstream", outgoing.route.service.span, said.fact("refusal", refusal.code()))
+            });
+            account.detail = Some(error.to_string());
+            Err(refusal)
         }
     }
 }
@@ -113,6 +125,47 @@ fn prepare<H: Host>(
         headers.insert(name.clone(), value.clone());
     }
     Ok(())
+}
+
+/// Fields whose values are credentials, so that no explanation shows them.
+fn is_secret(name: &HeaderName) -> bool {
+    matches!(*name, header::AUTHORIZATION | header::COOKIE | header::PROXY_AUTHORIZATION)
+        || ["key", "token", "secret", "signature", "assertion"]
+            .iter()
+            .any(|word| name.as_str().contains(word))
+}
+
+/// What explanations say of the request as it is sent.
+fn sent(outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &request::Parts) -> Step {
+    let (service, plan) = (&outgoing.route.service, outgoing.plan);
+    let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
+    let authority = &endpoint.authority;
+    let at = plan.provenance.timeout.unwrap_or(service.span);
+    // A query may hold what only the service is to know.
+    let path = head.uri.path();
+    let query = if head.uri.query().is_some() { "?…" } else { "" };
+    let headers: Vec<Value> = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = match is_secret(name) {
+                true => "<hidden>".into(),
+                false => String::from_utf8_lossy(value.as_bytes()),
+            };
+            json!([name.as_str(), value])
+        })
+        .collect();
+    let wait = plan.patience.head_ms;
+    let text = format!("{} {scheme}://{authority}{path}{query}, waiting {wait} ms for its head", head.method);
+    let said = Said::new(Verdict::Pass, text)
+        .fact("service", &*service.name)
+        .fact("endpoints", service.endpoints.len())
+        .fact("attempts", 1)
+        .fact("head_ms", wait)
+        .fact("connect_ms", plan.patience.connect_ms)
+        .fact("idle_ms", plan.patience.idle_ms)
+        .fact("headers", headers);
+    Step::new("upstream", at, said)
 }
 
 /// Takes the credentials that were checked out of the request.

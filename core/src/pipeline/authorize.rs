@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::account::Account;
 use crate::{
     facts::Facts,
     host::Host,
     policy::{
         Applied,
-        rbac::{Decision, MAX_ANSWER_BYTES, Rbac},
+        rbac::{Asked, Decision, MAX_ANSWER_BYTES, Rbac},
     },
     refusal::Refusal,
+    trail::{Said, Verdict},
 };
 
 /// What was granted: the decisions, whose headers the service is to see.
@@ -21,20 +23,25 @@ pub(super) async fn authorize<H: Host>(
     host: &H,
     policies: &[Applied<Rbac>],
     facts: &Facts<'_>,
-    detail: &mut Option<String>,
+    account: &mut Account<'_>,
 ) -> Result<Granted, Refusal> {
     let mut granted = Vec::new();
     for applied in policies {
-        let policy = &*applied.policy;
-        if !applied.holds(facts.path) || !policy.concerns(facts) {
+        if !account.holds(applied, facts.path) {
             continue;
         }
-        match decide(host, policy, facts).await {
-            Ok(decision) if decision.allow => granted.push(decision),
+        if !applied.concerns(facts) {
+            account.policy(applied, || Said::new(Verdict::Skip, "there is no user to ask about"));
+            continue;
+        }
+        let decided = decide(host, applied, facts).await;
+        account.policy(applied, || applied.said(&decided));
+        match decided {
+            Ok((decision, _)) if decision.allow => granted.push(decision),
             Ok(_) => return Err(Refusal::Forbidden),
             Err(reason) => {
-                *detail = Some(reason);
-                if !policy.fails_open {
+                account.detail = Some(reason);
+                if !applied.fails_open {
                     return Err(Refusal::EngineUnavailable);
                 }
             }
@@ -43,12 +50,16 @@ pub(super) async fn authorize<H: Host>(
     Ok(granted)
 }
 
-async fn decide<H: Host>(host: &H, policy: &Rbac, facts: &Facts<'_>) -> Result<Arc<Decision>, String> {
+async fn decide<H: Host>(
+    host: &H,
+    policy: &Rbac,
+    facts: &Facts<'_>,
+) -> Result<(Arc<Decision>, Asked), String> {
     let digest = (policy.cache_ms > 0).then(|| policy.digest(facts));
     if let Some(digest) = &digest
         && let Some(decision) = policy.recall(digest, facts.now)
     {
-        return Ok(decision);
+        return Ok((decision, Asked::Before));
     }
     let question = policy.question(facts);
     let answer = policy.engine.ask(host, Method::POST, Some(question), MAX_ANSWER_BYTES).await;
@@ -56,5 +67,5 @@ async fn decide<H: Host>(host: &H, policy: &Rbac, facts: &Facts<'_>) -> Result<A
     if let Some(digest) = digest {
         policy.remember(digest, &decision, facts.now);
     }
-    Ok(decision)
+    Ok((decision, Asked::Now))
 }

@@ -11,6 +11,7 @@ use crate::{
     path::NormalPath,
     refusal::Refusal,
     route::normalised_host,
+    trail::{Said, Step, Verdict},
     transform::{hygiene, trace_context},
 };
 
@@ -66,6 +67,47 @@ pub(super) fn enter<'r>(
     let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
     let client = gateway.trusted.client(peer, &head.headers);
     Ok(Entrance { now, path, host, host_field, client, needs_hygiene, has_trace })
+}
+
+/// What explanations say of it.
+pub(super) fn step(
+    gateway: &Gateway,
+    peer: &Peer,
+    method: &Method,
+    uri: &Uri,
+    entered: &Result<Entrance<'_>, Refusal>,
+) -> Step {
+    match entered {
+        Ok(entrance) => {
+            let client = entrance.client;
+            let through = match client == peer.address {
+                true => String::new(),
+                false => format!(" through the trusted proxy {}", peer.address),
+            };
+            let (host, path) = (&entrance.host, &entrance.path.text);
+            let text = format!("{method} http://{host}{path} from {client}{through}");
+            let mut said = Said::new(Verdict::Pass, text)
+                .fact("method", method.as_str())
+                .fact("host", &**host)
+                .fact("path", &**path)
+                .fact("client", client.to_string());
+            if uri.path() != &**path {
+                said = said.fact("sent_as", uri.path());
+            }
+            Step::new("request", gateway.place, said)
+        }
+        Err(refusal) => {
+            let at = match refusal {
+                Refusal::TargetTooLong | Refusal::HeadersTooLarge | Refusal::BodyTooLarge => {
+                    gateway.limits_place
+                }
+                _ => gateway.place,
+            };
+            let text =
+                format!("{method} {} is no request to look at further: {}", uri.path(), refusal.detail());
+            Step::new("request", at, Said::new(Verdict::Refuse, text).fact("refusal", refusal.code()))
+        }
+    }
 }
 
 fn check_framing(head: &request::Parts, max_body_bytes: u64) -> Result<(), Refusal> {

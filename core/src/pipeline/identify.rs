@@ -2,27 +2,45 @@
 
 use std::sync::Arc;
 
+use super::account::Account;
 use crate::{
     facts::Facts,
     host::Host,
     identity::Identity,
     keys::NoKey,
-    policy::jwt_validation::{JwtValidation, TokenFault, digest},
+    policy::{
+        Applied,
+        jwt_validation::{self, JwtValidation, Source, TokenFault, digest},
+    },
     refusal::Refusal,
 };
 
 pub(super) async fn identify<H: Host>(
     host: &H,
+    applied: &Applied<JwtValidation>,
+    facts: &Facts<'_>,
+    account: &mut Account<'_>,
+) -> Result<Arc<Identity>, Refusal> {
+    let found = find(host, applied, facts, &mut account.detail).await;
+    account.policy(applied, || match &found {
+        Ok((identity, source)) => applied.said(identity, *source, facts.now),
+        Err(refusal) => jwt_validation::refused(refusal),
+    });
+    found.map(|(identity, _)| identity)
+}
+
+async fn find<H: Host>(
+    host: &H,
     policy: &JwtValidation,
     facts: &Facts<'_>,
     detail: &mut Option<String>,
-) -> Result<Arc<Identity>, Refusal> {
+) -> Result<(Arc<Identity>, Source), Refusal> {
     let token = policy.token(facts.head)?.ok_or(Refusal::MissingToken)?;
     let digest = digest(&token);
     if let Some(keys) = policy.keys.current(host, facts.now)
         && let Some(identity) = policy.recall(&digest, &keys, facts.now)
     {
-        return Ok(identity);
+        return Ok((identity, Source::Remembered));
     }
     let unverified = policy.parse(&token).map_err(Refusal::InvalidToken)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
@@ -46,5 +64,6 @@ pub(super) async fn identify<H: Host>(
             return Err(Refusal::KeysUnavailable);
         }
     }
-    policy.admit(&unverified, digest, keys.clone(), facts.now).map_err(Refusal::InvalidToken)
+    let admitted = policy.admit(&unverified, digest, keys.clone(), facts.now);
+    admitted.map(|identity| (identity, Source::Verified(algorithm))).map_err(Refusal::InvalidToken)
 }

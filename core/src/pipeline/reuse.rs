@@ -8,6 +8,7 @@ use crate::{
     facts::Facts,
     host::{Host, Timestamp},
     policy::ttl::{Names, Outcome, Ttl, vary_fields},
+    trail::Said,
 };
 
 /// The cache's part in one request.
@@ -55,6 +56,11 @@ impl<'p> Lookup<'p> {
         let stored = host.load(&varied).await.ok()??;
         // Only a signpost may point on.
         stored.lifetime.vary.is_empty().then_some(stored)
+    }
+
+    /// What explanations say of it.
+    pub(super) fn said(&self, outcome: Option<Outcome>) -> Said {
+        self.policy.said(self.names.as_ref(), outcome)
     }
 
     /// Has the host keep a copy of the response while it streams, if it is to be kept.

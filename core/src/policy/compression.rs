@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, response};
 
-use crate::{body::Coding, cache::Directives};
+use crate::{
+    body::Coding,
+    cache::Directives,
+    trail::{Said, Verdict},
+};
 
 /// Compress responses while they stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,16 @@ impl Compression {
         headers.remove("content-digest");
         weaken_etag(headers);
         Some(coding)
+    }
+}
+
+/// What explanations say of it.
+pub(crate) fn said(coding: Option<Coding>, accepted: &HeaderMap) -> Said {
+    match coding {
+        Some(coding) => Said::new(Verdict::Pass, format!("compressed with {}", coding.token()))
+            .fact("coding", coding.token()),
+        None if accepted.is_empty() => Said::new(Verdict::Skip, "the client accepts no coding"),
+        None => Said::new(Verdict::Skip, "this answer goes as it is"),
     }
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     facts::Facts,
+    trail::{Said, Verdict},
     window::{Draw, Quota},
 };
 
@@ -68,6 +69,34 @@ impl FixedWindow {
             per.write(facts, &mut key);
         }
         Draw { key, limit: self.rate, window_ms: self.window_ms, cost: 1 }
+    }
+}
+
+impl FixedWindow {
+    /// What explanations say of what was drawn.
+    pub(crate) fn said(&self, quota: &Quota, facts: &Facts<'_>) -> Said {
+        let (rate, seconds) = (self.rate, seconds(self.window_ms));
+        let reset = self::seconds(quota.reset_ms);
+        let said = if quota.admitted {
+            let left = quota.remaining;
+            Said::new(Verdict::Pass, format!("{left} of {rate} left in {seconds} s, anew in {reset} s"))
+        } else {
+            Said::new(Verdict::Refuse, format!("all {rate} in {seconds} s are used up, anew in {reset} s"))
+        };
+        let counted: Vec<String> = self
+            .per
+            .iter()
+            .map(|per| {
+                let mut text = String::new();
+                per.write(facts, &mut text);
+                text
+            })
+            .collect();
+        said.fact("rate", rate)
+            .fact("window_ms", self.window_ms)
+            .fact("remaining", quota.remaining)
+            .fact("reset_ms", quota.reset_ms)
+            .fact("counted_as", counted.join(" and "))
     }
 }
 

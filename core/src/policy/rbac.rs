@@ -15,6 +15,7 @@ use crate::{
     host::Timestamp,
     recent::Recent,
     remote::{Answer, Remote},
+    trail::{Said, Verdict},
     transform::hop_by_hop,
 };
 
@@ -49,7 +50,46 @@ pub(crate) struct Decision {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// When an answer was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A moment ago, and remembered since.
+    Before,
+    /// For this request.
+    Now,
+}
+
 impl Rbac {
+    /// What explanations say of a decision. The question is not told: it holds all claims.
+    pub(crate) fn said(&self, decided: &Result<(Arc<Decision>, Asked), String>) -> Said {
+        let engine = &self.engine.service.name;
+        let said = match decided {
+            Ok((decision, asked)) => {
+                let when = match asked {
+                    Asked::Before => ", a moment ago",
+                    Asked::Now => "",
+                };
+                let headers: Vec<&str> = decision.headers.iter().map(|(name, _)| name.as_str()).collect();
+                let said = match decision.allow {
+                    true => Said::new(Verdict::Pass, format!("`{engine}` allows it{when}")),
+                    false => Said::new(Verdict::Refuse, format!("`{engine}` denies it{when}")),
+                };
+                if headers.is_empty() { said } else { said.fact("adds_headers", headers.join(", ")) }
+            }
+            Err(_) if self.fails_open => {
+                Said::new(Verdict::Fail, format!("`{engine}` gives no answer; `on_error: allow` goes on"))
+            }
+            Err(_) => Said::new(
+                Verdict::Refuse,
+                format!("`{engine}` gives no answer, and `on_error` is not `allow`"),
+            ),
+        };
+        match decided {
+            Err(reason) => said.fact("failure", reason.as_str()),
+            Ok(_) => said,
+        }
+    }
+
     /// Whether there is anything to ask. A request that authentication let through without a user is not
     /// asked about, unless that is wanted.
     pub(crate) fn concerns(&self, facts: &Facts<'_>) -> bool {

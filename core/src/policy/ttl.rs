@@ -9,6 +9,7 @@ use crate::{
     cache::{CacheKey, Declared, Directives, Lifetime, Owner, is_cacheable},
     facts::Facts,
     host::Timestamp,
+    trail::{Said, Verdict},
 };
 
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -72,6 +73,37 @@ impl Outcome {
 }
 
 impl Ttl {
+    /// What explanations say: what was found, and under which names it was looked for. A name is what CDNs call
+    /// the cache key; digests stand for values.
+    pub(crate) fn said(&self, names: Option<&Names>, outcome: Option<Outcome>) -> Said {
+        let said = match outcome {
+            Some(Outcome::Hit { ttl_ms, age_ms }) => {
+                let (age, left) = (age_ms / 1000, ttl_ms / 1000);
+                Said::new(
+                    Verdict::Pass,
+                    format!("answered from the cache: {age} s old, good for {left} s more"),
+                )
+            }
+            Some(Outcome::Miss { stored: true }) => {
+                Said::new(Verdict::Pass, format!("not in the cache; kept for {} s", self.ttl_ms / 1000))
+            }
+            Some(Outcome::Miss { stored: false }) => {
+                Said::new(Verdict::Pass, "not in the cache; the answer is not one to be kept")
+            }
+            Some(Outcome::Bypass) | None => {
+                Said::new(Verdict::Skip, "this request is not answered from a cache")
+            }
+        };
+        let shown = |key: &CacheKey| key.as_str().replace('\n', " ");
+        match names {
+            Some(Names { shared, own: None }) => said.fact("key", shown(shared)),
+            Some(Names { shared, own: Some(own) }) => {
+                said.fact("key", shown(own)).fact("shared_key", shown(shared))
+            }
+            None => said,
+        }
+    }
+
     /// The names for a request's answer; none for a request that can't be answered from a cache.
     pub(crate) fn names(&self, facts: &Facts<'_>) -> Option<Names> {
         if !is_cacheable(facts.head) {

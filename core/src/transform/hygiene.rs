@@ -41,6 +41,8 @@ pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: 
     if !trusted {
         forwarded::remove_relatives(headers);
     }
+    // A pass is between the client and the gateway.
+    headers.remove(crate::trail::HEADER);
     for name in identity {
         headers.remove(name);
     }

@@ -96,6 +96,7 @@ mod tests {
             status: StatusCode::TOO_MANY_REQUESTS,
             refusal: Some("rate_limit.exceeded"),
             detail: None,
+            trail: None,
             cache: None,
         }
     }

@@ -24,6 +24,7 @@ fn event(path: &str) -> Event<'_> {
         status: StatusCode::OK,
         refusal: None,
         detail: None,
+        trail: None,
         cache: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Which policies hold where: global, then the route's, then the overrides' from the least to the most
 //! specific; a later one of the same name replaces the earlier one whole.
 
-use std::{cell::RefCell, collections::HashSet};
+use std::{cell::RefCell, collections::HashSet, sync::Arc};
 
 use super::{
     Bench,
@@ -10,13 +10,13 @@ use super::{
 use crate::{
     config::{
         document::{Item, Whole},
-        node::Span,
+        node::{Node, Span, Value},
         policy::{Body, Compression, Kind, Policy},
         problem::Problem,
         services::Services,
     },
     pattern::Pattern,
-    policy::{Applied, Plan, Stage},
+    policy::{Absence, Applied, Origin, Plan, Scope, Stage},
 };
 
 /// The policies of one place: the top, a route, an override.
@@ -34,6 +34,7 @@ struct Link {
     body: Linked,
     excluded: Vec<(Pattern, Span)>,
     span: Span,
+    origin: Arc<Origin>,
 }
 
 /// What a policy does in its chain.
@@ -63,14 +64,26 @@ impl<'w> Chains<'w> {
         bench: &Bench<'_>,
     ) -> Self {
         let standard = kinds.standard_compression(&Compression::default());
-        let mut level = |policies: &[Item<'_, Policy>], scope: &str, wish: Option<(bool, Span)>| {
+        let mut level = |policies: &[Item<'_, Policy>], scope: (Scope, &str), wish: Option<(bool, Span)>| {
             let compression = wish.map(|(on, span)| {
-                let body = Linked::Policy(Stage::Compression, standard.clone());
-                on.then(|| Link { name: COMPRESSION.to_owned(), body, excluded: Vec::new(), span })
+                on.then(|| Link {
+                    name: COMPRESSION.to_owned(),
+                    body: Linked::Policy(Stage::Compression, standard.clone()),
+                    excluded: Vec::new(),
+                    span,
+                    origin: Arc::new(Origin {
+                        name: COMPRESSION.to_owned(),
+                        r#type: "Compression",
+                        description: None,
+                        span,
+                        scope: scope.0,
+                        meaning: vec![("enable_compression".to_owned(), "true".to_owned())],
+                    }),
+                })
             });
             Level { policies: links(policies, scope, services, kinds, bench), compression }
         };
-        let global = level(&whole.policies, "", None);
+        let global = level(&whole.policies, (Scope::Global, ""), None);
         let routes = whole
             .routes
             .iter()
@@ -79,7 +92,7 @@ impl<'w> Chains<'w> {
                 let scope =
                     scope(&[&value.methods.join(","), &value.hosts.join(","), &value.path, &facets(value)]);
                 let wish = value.enable_compression.map(|on| (on, node.span_of("enable_compression")));
-                level(&route.policies, &scope, wish)
+                level(&route.policies, (Scope::Route, &scope), wish)
             })
             .collect();
         let overrides = whole
@@ -89,7 +102,7 @@ impl<'w> Chains<'w> {
                 let Item { value, node } = &on.item;
                 let scope = scope(&[&value.methods.join(","), "", &value.path, ""]);
                 let wish = value.enable_compression.map(|on| (on, node.span_of("enable_compression")));
-                level(&on.policies, &scope, wish)
+                level(&on.policies, (Scope::Override, &scope), wish)
             })
             .collect();
         Self { whole, global, routes, overrides, used: RefCell::default() }
@@ -107,28 +120,40 @@ impl<'w> Chains<'w> {
             .chain(self.routes.get(route))
             .chain(overrides.iter().filter_map(|index| self.overrides.get(*index)));
         let mut chain: Vec<&Link> = Vec::new();
+        let mut absent = Vec::new();
         for level in levels {
             for link in &level.policies {
-                self.put(&mut chain, link, bench);
+                self.put(&mut chain, link, &mut absent, bench);
             }
             match &level.compression {
                 // Switched on where it is not there already: a policy for it keeps its own settings.
                 Some(Some(_)) if chain.iter().any(|link| link.stage() == Some(Stage::Compression)) => {}
                 Some(Some(standard)) => chain.push(standard),
-                Some(None) => chain.retain(|link| link.stage() != Some(Stage::Compression)),
+                Some(None) => {
+                    for link in chain.extract_if(.., |link| link.stage() == Some(Stage::Compression)) {
+                        absent.push(Absence::Disabled(link.origin.clone(), link.span));
+                    }
+                }
                 None => {}
             }
         }
         self.check(&chain, route, bench);
-        self.assemble(&chain, pattern)
+        self.assemble(&chain, absent, pattern)
     }
 
-    fn put<'l>(&self, chain: &mut Vec<&'l Link>, link: &'l Link, bench: &Bench<'_>) {
+    fn put<'l>(
+        &self,
+        chain: &mut Vec<&'l Link>,
+        link: &'l Link,
+        absent: &mut Vec<Absence>,
+        bench: &Bench<'_>,
+    ) {
         let earlier = chain.iter().position(|other| other.name == link.name && !link.name.is_empty());
         match (earlier, &link.body) {
             (Some(at), Linked::Removal) => {
                 self.used.borrow_mut().insert(link.span);
-                chain.remove(at);
+                let removed = chain.remove(at);
+                absent.push(Absence::Disabled(removed.origin.clone(), link.span));
             }
             (None, Linked::Removal) => {
                 // What can't be read may have been the policy that is meant, or its name.
@@ -151,7 +176,10 @@ impl<'w> Chains<'w> {
                             Problem::error(link.span, message).related(slot.span, "the policy that would go");
                         bench.note(problem.cure("give it another name"));
                     }
-                    _ => *slot = link,
+                    _ => {
+                        absent.push(Absence::Replaced(slot.origin.clone(), link.span));
+                        *slot = link;
+                    }
                 }
             }
         }
@@ -195,26 +223,35 @@ impl<'w> Chains<'w> {
     }
 
     /// The plan of a chain on the paths of a leaf.
-    fn assemble(&self, chain: &[&Link], pattern: &Pattern) -> Plan {
+    fn assemble(&self, chain: &[&Link], absent: Vec<Absence>, pattern: &Pattern) -> Plan {
         let mut plan = Plan::default();
+        plan.provenance.absent = absent;
         for link in chain {
             let overlapping = || link.excluded.iter().filter(|(excluded, _)| excluded.overlaps(pattern));
             self.used.borrow_mut().extend(overlapping().map(|(_, span)| *span));
             // Known now for all paths of the leaf, or left to be asked for each of them.
-            if overlapping().any(|(excluded, _)| excluded.covers(pattern)) {
+            if let Some((_, at)) = overlapping().find(|(excluded, _)| excluded.covers(pattern)) {
+                plan.provenance.absent.push(Absence::Excluded(link.origin.clone(), *at));
                 continue;
             }
-            let except: Vec<Pattern> = overlapping().map(|(excluded, _)| excluded.clone()).collect();
+            let except: Vec<(Pattern, Span)> = overlapping().cloned().collect();
+            let origin = link.origin.clone();
             let Linked::Policy(_, compiled) = &link.body else { continue };
             match compiled {
                 Compiled::JwtValidation(policy) => {
-                    plan.authentication = Some(Applied { policy: policy.clone(), except });
+                    plan.authentication = Some(Applied { policy: policy.clone(), origin, except });
                 }
-                Compiled::FixedWindow(policy) => plan.limits.push(Applied { policy: policy.clone(), except }),
-                Compiled::Rbac(policy) => plan.authorization.push(Applied { policy: policy.clone(), except }),
-                Compiled::Ttl(policy) => plan.caching = Some(Applied { policy: policy.clone(), except }),
+                Compiled::FixedWindow(policy) => {
+                    plan.limits.push(Applied { policy: policy.clone(), origin, except })
+                }
+                Compiled::Rbac(policy) => {
+                    plan.authorization.push(Applied { policy: policy.clone(), origin, except })
+                }
+                Compiled::Ttl(policy) => {
+                    plan.caching = Some(Applied { policy: policy.clone(), origin, except })
+                }
                 Compiled::Compression(policy) => {
-                    plan.compression = Some(Applied { policy: policy.clone(), except });
+                    plan.compression = Some(Applied { policy: policy.clone(), origin, except });
                 }
             }
         }
@@ -255,7 +292,7 @@ impl Link {
 
 fn links(
     policies: &[Item<'_, Policy>],
-    scope: &str,
+    (level, scope): (Scope, &str),
     services: &mut Services,
     kinds: &mut Kinds,
     bench: &Bench<'_>,
@@ -292,9 +329,44 @@ fn links(
                 }
             }
         };
-        links.push(Link { name: name.clone(), body, excluded, span });
+        let origin = Origin {
+            name: name.clone(),
+            r#type: match &value.body {
+                Body::Kind(kind) => kind.name(),
+                Body::Removal | Body::Unreadable(_) => "",
+            },
+            description: value.head.description.clone(),
+            span,
+            scope: level,
+            meaning: meaning(node),
+        };
+        links.push(Link { name: name.clone(), body, excluded, span, origin: origin.into() });
     }
     links
+}
+
+/// Everything that a policy says but for its name and what people wrote about it, in the order of the keys.
+fn meaning(node: &Node) -> Vec<(String, String)> {
+    let Value::Map(entries) = &node.value else { return Vec::new() };
+    let said = entries.iter().filter(|(key, _)| !matches!(&*key.name, "name" | "description"));
+    let mut said: Vec<_> = said.map(|(key, value)| (key.name.clone(), spelled(value))).collect();
+    said.sort();
+    said
+}
+
+/// A value in one spelling. Where variables were filled in, it is the spelling of the file that counts.
+fn spelled(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Scalar(scalar) => scalar.shown().to_owned(),
+        Value::List(items) => format!("[{}]", items.iter().map(spelled).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) => {
+            let mut pairs: Vec<String> =
+                entries.iter().map(|(key, value)| format!("{}: {}", key.name, spelled(value))).collect();
+            pairs.sort();
+            format!("{{{}}}", pairs.join(", "))
+        }
+    }
 }
 
 /// What names the place of a policy, and stays the same when lines move.

@@ -45,6 +45,8 @@ pub(super) enum Compiled {
 pub(super) struct Kinds {
     /// One ring an address, however many policies use it.
     pub(super) rings: HashMap<String, Arc<KeyRing>>,
+    /// Rings of keys that are never fetched.
+    pub(super) fixed: Vec<Arc<KeyRing>>,
     pub(super) identity_headers: Vec<HeaderName>,
 }
 
@@ -163,13 +165,13 @@ impl Kinds {
                 bench.note(problem.cure("add `jwks_uri: https://…/.well-known/jwks.json`"));
                 None
             }
-            (None, Some(text)) => fixed(text, node.span_of("jwks"), bench),
+            (None, Some(text)) => self.fixed(text, node.span_of("jwks"), bench),
             (Some(uri), None) => {
                 let span = node.span_of("jwks_uri");
                 if let Some(path) = uri.strip_prefix("file:") {
                     let path = bench.beside(span, path.strip_prefix("//").unwrap_or(path));
                     return match bench.files.read(&path) {
-                        Ok(text) => fixed(&text, span, bench),
+                        Ok(text) => self.fixed(&text, span, bench),
                         Err(error) => {
                             bench.note(Problem::error(span, format!("this file can't be read: {error}")));
                             None
@@ -179,7 +181,7 @@ impl Kinds {
                 if let Some(ring) = self.rings.get(uri) {
                     return Some(ring.clone());
                 }
-                match services.remote(uri, KEYS_TIMEOUT_MS) {
+                match services.remote(uri, span, KEYS_TIMEOUT_MS) {
                     Ok(remote) => {
                         let ring = Arc::new(KeyRing::remote(remote));
                         self.rings.insert(uri.clone(), ring.clone());
@@ -197,18 +199,22 @@ impl Kinds {
             }
         }
     }
-}
 
-fn fixed(text: &str, span: Span, bench: &Bench<'_>) -> Option<Arc<KeyRing>> {
-    match KeySet::parse(text.as_bytes()) {
-        Ok(set) if !set.is_empty() => Some(Arc::new(KeyRing::fixed(set))),
-        Ok(_) => {
-            bench.note(Problem::error(span, "the key set holds no key that can be used"));
-            None
-        }
-        Err(why) => {
-            bench.note(Problem::error(span, format!("this is no JSON Web Key Set: {why}")));
-            None
+    fn fixed(&mut self, text: &str, span: Span, bench: &Bench<'_>) -> Option<Arc<KeyRing>> {
+        match KeySet::parse(text.as_bytes()) {
+            Ok(set) if !set.is_empty() => {
+                let ring = Arc::new(KeyRing::fixed(set));
+                self.fixed.push(ring.clone());
+                Some(ring)
+            }
+            Ok(_) => {
+                bench.note(Problem::error(span, "the key set holds no key that can be used"));
+                None
+            }
+            Err(why) => {
+                bench.note(Problem::error(span, format!("this is no JSON Web Key Set: {why}")));
+                None
+            }
         }
     }
 }
@@ -326,7 +332,7 @@ fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Benc
         bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be at least 1"));
     }
     let engine = services
-        .remote(&keys.policy_engine_endpoint, keys.timeout_ms)
+        .remote(&keys.policy_engine_endpoint, node.span_of("policy_engine_endpoint"), keys.timeout_ms)
         .map_err(|why| {
             let node = node.get("policy_engine_endpoint").unwrap_or(node);
             let message = format!("`{}` is no address of a policy engine: {why}", node.shown());

@@ -11,6 +11,7 @@ use crate::{
         problem::{Problem, nearest},
     },
     pattern::Pattern,
+    policy::Overriding,
     route::{self, Ambiguity, OverrideOn, Route},
 };
 
@@ -59,6 +60,11 @@ pub(super) fn link(
         if let Some(timeout) = holding.iter().rev().find_map(timeout).or(own) {
             plan.patience.head_ms = timeout;
         }
+        let written = |index: &usize| whole.overrides.get(*index);
+        let timed = holding.iter().rev().filter_map(written).map(|on| on.item.node).find_map(timeout_at);
+        plan.provenance.timeout =
+            timed.or_else(|| timeout_at(whole.routes.get(original(&route_at, index))?.item.node));
+        plan.provenance.overrides = holding.iter().filter_map(written).map(overriding).collect();
         plan.into()
     });
     // What is wrong with the policies of a route does not wait until the route itself is mended. What they lack
@@ -89,6 +95,15 @@ pub(super) fn link(
             }
         })
         .ok()
+}
+
+fn timeout_at(node: &Node) -> Option<Span> {
+    node.get("timeout_ms").map(|node| node.span)
+}
+
+fn overriding(on: &Routed<'_, Override>) -> Overriding {
+    let Override { path, description, .. } = &on.item.value;
+    Overriding { path: path.clone(), span: place(on), description: description.clone() }
 }
 
 /// `route` and `on` tell where a route and an override stand.
