@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 pub use self::time::Rfc3339;
-use crate::{host::Timestamp, trail::Trail};
+use crate::{host::Timestamp, trail::Placed};
 
 /// One request and what became of it. Borrowed from the request: a host that keeps it copies what it needs.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Event<'a> {
     /// `hit`, `miss`, `bypass`: what the cache did, where one was asked.
     pub cache: Option<&'static str>,
     /// How it was decided, where that was wanted. Not for logs.
-    pub trail: Option<&'a Trail>,
+    pub trail: Option<Placed<'a>>,
 }
 
 /// As logs have it: in a fixed order, without what is not known.

@@ -63,6 +63,11 @@ impl Gateway {
         &self.router
     }
 
+    /// The public host, as written.
+    pub fn public_domain(&self) -> Option<&str> {
+        self.public_domain.as_deref()
+    }
+
     /// Bounds on requests, for the parts of them that a host sees first.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     cache::Directives,
     host::{Host, Timestamp},
-    remote::{Answer, Remote},
+    remote::{Answer, Question, Remote},
     verify::{Algorithm, PublicKey},
 };
 
@@ -121,6 +121,11 @@ impl KeyRing {
         state.attempted_at = Some(Timestamp::MAX);
     }
 
+    /// Whether the keys have to be fetched.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.source.is_some()
+    }
+
     /// The set that is known now, whoever asks; starts a refresh in the background when it is due.
     pub(crate) fn current<H: Host>(self: &Arc<Self>, host: &H, now: Timestamp) -> Option<Arc<KeySet>> {
         let (keys, due) = {
@@ -180,7 +185,7 @@ impl KeyRing {
         let Some(source) = &self.source else { return };
         // A client that leaves drops this future: the flag must fall with it.
         let Some(_raised) = self.refreshing.raise(host.now()) else { return };
-        let fetched = match source.ask(host, Method::GET, None, MAX_SET_BYTES).await {
+        let fetched = match source.ask(host, Question::Keys, Method::GET, None, MAX_SET_BYTES).await {
             Ok(answer) => read(&answer),
             Err(error) => Err(error.to_string()),
         };

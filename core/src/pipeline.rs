@@ -98,7 +98,7 @@ pub async fn handle<H: Host>(
         refusal,
         detail: account.detail.as_deref(),
         cache: account.cache.map(ttl::Outcome::name),
-        trail: account.trail.as_ref(),
+        trail: account.trail.as_ref().map(|trail| trail.placed(&gateway.files)),
     });
     response
 }

@@ -25,6 +25,16 @@ pub struct Remote {
     pub(crate) patience: Patience,
 }
 
+/// What a question is about. Requests that ask one carry it as an extension, so that hosts can tell them from
+/// those of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// An issuer's signing keys.
+    Keys,
+    /// Whether a user may.
+    Decision,
+}
+
 /// What came back: status, head, and the whole body.
 pub(crate) type Answer = Response<Bytes>;
 
@@ -33,6 +43,7 @@ impl Remote {
     pub(crate) async fn ask<H: Host>(
         &self,
         host: &H,
+        about: Question,
         method: Method,
         content: Option<Bytes>,
         limit: usize,
@@ -46,6 +57,7 @@ impl Remote {
         let mut request = Request::new(H::Body::empty());
         *request.method_mut() = method;
         *request.uri_mut() = target.into();
+        request.extensions_mut().insert(about);
         let headers = request.headers_mut();
         headers.insert(header::HOST, endpoint.host.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

@@ -128,6 +128,13 @@ pub struct Placed<'t> {
     files: &'t [String],
 }
 
+impl Placed<'_> {
+    /// The trail without the names.
+    pub fn trail(&self) -> &Trail {
+        self.trail
+    }
+}
+
 impl Trail {
     pub(crate) fn push(&mut self, step: Step) {
         self.steps.push(step);

@@ -1,5 +1,5 @@
 //! The admin listener: health for whoever asks, metrics for whoever has the token. On loopback unless the
-//! configuration says otherwise. Nothing here can change the gateway.
+//! configuration says otherwise. Nothing here can change what the gateway does.
 
 use std::{
     net::SocketAddr,
@@ -12,29 +12,39 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tollgate_core::config::document::Admin as Settings;
+use tollgate_core::{config::document::Admin as Settings, pattern::Pattern};
 
-use crate::metrics::Metrics;
+use crate::{
+    metrics::Metrics,
+    trails::{MAX_WANTED, Trails},
+};
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
 pub struct Admin {
     metrics: Option<Arc<Metrics>>,
+    trails: Arc<Trails>,
     token: Option<Arc<str>>,
     ready: Arc<AtomicBool>,
 }
 
 impl Admin {
     /// `metrics` is what to show; none where they are switched off. `ready` falls when the gateway drains.
-    pub fn new(settings: &Settings, metrics: Option<Arc<Metrics>>, ready: Arc<AtomicBool>) -> Self {
-        Self { metrics, token: settings.token.as_deref().map(Arc::from), ready }
+    pub fn new(
+        settings: &Settings,
+        metrics: Option<Arc<Metrics>>,
+        trails: Arc<Trails>,
+        ready: Arc<AtomicBool>,
+    ) -> Self {
+        Self { metrics, trails, token: settings.token.as_deref().map(Arc::from), ready }
     }
 
     /// Binds the listener.
@@ -52,6 +62,8 @@ impl Admin {
     fn router(self) -> Router {
         let guarded = Router::new()
             .route("/metrics", get(metrics))
+            .route("/trails", get(trails).post(want_trails))
+            .route("/trails/{request_id}", get(trail))
             .route("/version", get(|| async { concat!("tollgate ", env!("CARGO_PKG_VERSION"), "\n") }))
             .route_layer(from_fn_with_state(self.clone(), guard));
         Router::new()
@@ -98,6 +110,48 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
+/// What is kept of requests that were explained.
+async fn trails(State(admin): State<Admin>) -> Response {
+    json(StatusCode::OK, &admin.trails.list())
+}
+
+async fn trail(State(admin): State<Admin>, Path(request_id): Path<String>) -> Response {
+    match admin.trails.of(&request_id) {
+        Some(trail) => json(StatusCode::OK, &trail),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// `POST /trails?next=20&path=/agents/*`: the next requests are to be explained.
+async fn want_trails(State(admin): State<Admin>, request: Request) -> Response {
+    match wanted(request.uri().query().unwrap_or_default()) {
+        Ok((next, only)) => {
+            admin.trails.want(next, only);
+            json(StatusCode::ACCEPTED, &json!({"wanted": next}))
+        }
+        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
+    }
+}
+
+fn wanted(query: &str) -> Result<(u32, Option<Pattern>), String> {
+    let (mut next, mut only) = (1, None);
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        match name {
+            "next" => {
+                let number = value.parse().ok().filter(|number| *number <= MAX_WANTED);
+                next = number.ok_or_else(|| format!("`next` is a number up to {MAX_WANTED}\n"))?;
+            }
+            "path" => only = Some(Pattern::parse(value).map_err(|error| format!("`path`: {error}\n"))?),
+            other => return Err(format!("`{other}` is neither `next` nor `path`\n")),
+        }
+    }
+    Ok((next, only))
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +171,7 @@ mod tests {
     async fn metrics_need_the_token_and_health_does_not() {
         let settings = Settings { token: Some("right".to_owned()), ..Settings::default() };
         let ready = Arc::new(AtomicBool::new(true));
-        let admin = Admin::new(&settings, Some(Arc::default()), ready.clone());
+        let admin = Admin::new(&settings, Some(Arc::default()), Arc::default(), ready.clone());
         let (listener, address) = Admin::bind("127.0.0.1:0").await.unwrap();
         let serving = tokio::spawn(admin.serve(listener));
         assert!(ask(address, "/healthz", None).await.starts_with("HTTP/1.1 200"));

@@ -2,6 +2,8 @@
 
 mod bundle;
 mod demo;
+mod explain;
+mod pass;
 mod proxy;
 mod run;
 mod schema;
@@ -29,6 +31,10 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Check a configuration and list everything that is wrong with it.
     Validate(validate::Validate),
+    /// Say how a request would be decided, step by step, with the line of the file that decides.
+    Explain(Box<explain::Explain>),
+    /// Make a pass with which a serving gateway explains single requests.
+    Pass(pass::Pass),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -45,6 +51,8 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
+            Command::Explain(command) => command.execute(),
+            Command::Pass(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),
@@ -66,6 +74,21 @@ impl Target {
             Self::Workers => config::Host::Workers,
         }
     }
+}
+
+/// Prints what was asked for. That nobody reads it is no failure of ours.
+fn print(text: impl std::fmt::Display) -> ExitCode {
+    use std::io::Write;
+    match write!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(1, error),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Whether what is printed may be coloured: on a terminal, unless the user minds (`NO_COLOR`).
+fn colours() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Says why a command was not carried out.

@@ -6,7 +6,7 @@ mod random;
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response, response};
+use http::{Request, Response, request, response};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
@@ -22,7 +22,7 @@ use tollgate_core::{
 
 use crate::{
     body::NativeBody, cache::ResponseCache, client::Client, clock::Clock, counter::Counters, log::AccessLog,
-    metrics::Metrics,
+    metrics::Metrics, trails::Trails,
 };
 
 /// Jobs that run at the same time, at most. There is one for each issuer of tokens, as a rule.
@@ -65,6 +65,7 @@ struct Inner {
     cache: ResponseCache,
     access_log: AccessLog,
     metrics: Arc<Metrics>,
+    trails: Arc<Trails>,
     jobs: Arc<Semaphore>,
 }
 
@@ -79,6 +80,7 @@ impl NativeHost {
             cache: ResponseCache::new(settings.cache_bytes),
             access_log: settings.access_log,
             metrics: Arc::new(metrics),
+            trails: Arc::default(),
             jobs: Arc::new(Semaphore::new(MAX_JOBS)),
         }))
     }
@@ -86,6 +88,11 @@ impl NativeHost {
     /// What this process has counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// Trails of requests, for whoever may see them.
+    pub fn trails(&self) -> &Arc<Trails> {
+        &self.0.trails
     }
 
     /// Ends the access log when all of it is written. Blocks for as long as the disk does.
@@ -160,7 +167,12 @@ impl Host for NativeHost {
         });
     }
 
+    fn wants_trail(&self, head: &request::Parts) -> bool {
+        self.0.trails.wants(head)
+    }
+
     fn record(&self, event: Event<'_>) {
+        self.0.trails.record(&event);
         self.0.metrics.count(&event);
         self.0.access_log.record(&event);
     }

@@ -21,4 +21,5 @@ pub mod log;
 pub mod metrics;
 mod notice;
 pub mod server;
+pub mod trails;
 pub mod verify;

@@ -1,7 +1,7 @@
 //! The stage without sockets: core alone, with a host that keeps everything in memory and never waits.
 
-mod body;
-mod host;
+pub mod body;
+pub(crate) mod host;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 //! come of it. The rooms, in the order in which a case passes through them: [`case`] (as written), [`setting`]
 //! (its configuration), [`play`] (made concrete), [`fake`] (core alone, with a host in memory), [`upstream`]
 //! (what stands behind the gateway), [`observed`] (what came of it), [`judge`] (whether it should have).
+//! [`supposed`] is the other way to use the same host: one request, explained, in a world that is supposed.
 //! Nothing here opens a socket or waits: an hour of a case's time is an addition.
 
 pub mod case;
@@ -16,5 +17,6 @@ pub mod pattern;
 pub mod play;
 pub mod setting;
 pub mod span;
+pub mod supposed;
 pub mod token;
 pub mod upstream;

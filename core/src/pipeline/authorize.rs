@@ -13,6 +13,7 @@ use crate::{
         rbac::{Asked, Decision, MAX_ANSWER_BYTES, Rbac},
     },
     refusal::Refusal,
+    remote::Question,
     trail::{Said, Verdict},
 };
 
@@ -62,7 +63,8 @@ async fn decide<H: Host>(
         return Ok((decision, Asked::Before));
     }
     let question = policy.question(facts);
-    let answer = policy.engine.ask(host, Method::POST, Some(question), MAX_ANSWER_BYTES).await;
+    let answer =
+        policy.engine.ask(host, Question::Decision, Method::POST, Some(question), MAX_ANSWER_BYTES).await;
     let decision = Arc::new(Decision::read(&answer.map_err(|error| error.to_string())?)?);
     if let Some(digest) = digest {
         policy.remember(digest, &decision, facts.now);

@@ -3,6 +3,8 @@
 //! Parsing and judging are here, synchronous; finding the key and checking the signature is asked for by the
 //! pipeline in between. What a token says about where keys are (`jwk`, `jku`, `x5u`) is never looked at.
 
+mod suppose;
+
 use std::{borrow::Cow, sync::Arc};
 
 use base64ct::{Base64UrlUnpadded, Encoding};

@@ -102,7 +102,7 @@ impl Serving {
             })?;
             crate::notice::say(format_args!("administration on http://{address}"));
             let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
-            let admin = Admin::new(admin, metrics, ready.clone());
+            let admin = Admin::new(admin, metrics, host.trails().clone(), ready.clone());
             runtime.spawn(async move {
                 if let Err(error) = admin.serve(listener).await {
                     crate::notice::say(format_args!("the admin listener ended: {error}"));

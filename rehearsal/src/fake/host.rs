@@ -29,8 +29,8 @@ use crate::{
 
 /// The platform.
 #[derive(Debug)]
-pub(super) struct FakeHost {
-    pub(super) upstreams: Upstreams,
+pub(crate) struct FakeHost {
+    pub(crate) upstreams: Upstreams,
     failing: Vec<Facility>,
     now: AtomicU64,
     thrown: AtomicU64,
@@ -48,7 +48,7 @@ struct Kept {
 }
 
 impl FakeHost {
-    pub(super) fn new(now: Timestamp, upstreams: Upstreams, failing: &[Facility]) -> Self {
+    pub(crate) fn new(now: Timestamp, upstreams: Upstreams, failing: &[Facility]) -> Self {
         Self {
             upstreams,
             failing: failing.to_vec(),
@@ -61,7 +61,7 @@ impl FakeHost {
         }
     }
 
-    pub(super) fn advance(&self, milliseconds: u64) {
+    pub(crate) fn advance(&self, milliseconds: u64) {
         self.now.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
@@ -73,7 +73,7 @@ impl FakeHost {
     }
 
     /// Does what was put off, and what is put off meanwhile.
-    pub(super) async fn run_jobs(&self) {
+    pub(crate) async fn run_jobs(&self) {
         loop {
             let Some(job) = lock(&self.jobs).pop() else { return };
             job::run(self, job).await;
@@ -81,7 +81,7 @@ impl FakeHost {
     }
 
     /// What was recorded last.
-    pub(super) fn take_event(&self) -> Option<Noted> {
+    pub(crate) fn take_event(&self) -> Option<Noted> {
         lock(&self.event).take()
     }
 }

@@ -1,0 +1,351 @@
+//! One request, explained, in a world that is supposed: services answer, the policy engine says yes, and the
+//! issuer has signed whatever token is needed, unless it is said otherwise. What was supposed is told.
+//!
+//! The decision is the pipeline's own; only what surrounds the gateway is made up.
+
+use std::sync::{Mutex, PoisonError};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request, response};
+use serde_json::{Map, Value};
+use tollgate_core::{
+    body::Body,
+    cache::{CacheKey, Lifetime, Stored},
+    event::Event,
+    gateway::Gateway,
+    host::{Host, HostError, HostErrorKind, Peer, Timestamp},
+    job::Job,
+    keys::KeySet,
+    path::NormalPath,
+    pipeline,
+    policy::jwt_validation::JwtValidation,
+    remote::Question,
+    trail::Trail,
+    upstream::{Endpoint, Patience},
+    verify::{Algorithm, PublicKey},
+    window::{Draw, Quota},
+};
+
+use crate::{
+    case::request::Signed,
+    fake::{body::FakeBody, host::FakeHost},
+    keys::{self, Key},
+    token,
+    upstream::Upstreams,
+};
+
+/// What a policy engine is supposed to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Yes, to everything.
+    #[default]
+    Allows,
+    /// No, to everything.
+    Denies,
+    /// Nothing.
+    Fails,
+}
+
+/// What services are supposed to answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The content.
+    pub body: Bytes,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), body: Bytes::new() }
+    }
+}
+
+/// Who makes the request.
+#[derive(Debug, Clone, Default)]
+pub enum Bearer {
+    /// Whoever the request's own credentials say.
+    #[default]
+    AsSent,
+    /// This user, with these claims over those that are required.
+    User {
+        /// The subject.
+        subject: String,
+        /// More claims; `null` removes one.
+        claims: Map<String, Value>,
+    },
+}
+
+/// What is supposed.
+#[derive(Debug, Clone, Default)]
+pub struct Supposed {
+    /// What time it is.
+    pub now: Timestamp,
+    /// Who makes the request.
+    pub bearer: Bearer,
+    /// What the policy engine says.
+    pub engine: Engine,
+    /// What services answer. None: they can't be reached.
+    pub answer: Option<Answer>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Explained {
+    /// How it was decided.
+    pub trail: Trail,
+    /// The head of the answer.
+    pub head: response::Parts,
+    /// Its content.
+    pub body: Bytes,
+    /// What was supposed, in words.
+    pub suppositions: Vec<String>,
+}
+
+/// A gateway in such a world. Requests made one after another share its counters and its cache.
+#[derive(Debug)]
+pub struct World<'g> {
+    gateway: &'g Gateway,
+    host: SupposedHost,
+    supposed: Supposed,
+}
+
+impl<'g> World<'g> {
+    /// Lends `gateway` such a world.
+    pub fn new(gateway: &'g Gateway, supposed: Supposed) -> Self {
+        let host = SupposedHost {
+            inner: FakeHost::new(supposed.now, Upstreams::default(), &[]),
+            engine: supposed.engine,
+            answer: supposed.answer.clone(),
+            trail: Mutex::default(),
+            asked: Mutex::default(),
+        };
+        Self { gateway, host, supposed }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, milliseconds: u64) {
+        self.host.inner.advance(milliseconds);
+    }
+
+    /// Makes a request.
+    pub async fn explain(&self, peer: &Peer, request: Request<Bytes>) -> Result<Explained, String> {
+        let (mut head, body) = request.into_parts();
+        let mut suppositions = Vec::new();
+        self.identify(&mut head, &mut suppositions)?;
+        let body = FakeBody::full(body);
+        let response =
+            pipeline::handle(self.gateway, &self.host, peer, Request::from_parts(head, body)).await;
+        let (head, body) = response.into_parts();
+        suppositions.extend(std::mem::take(&mut *lock(&self.host.asked)));
+        suppositions.dedup();
+        let trail = lock(&self.host.trail).take().unwrap_or_default();
+        Ok(Explained { trail, head, body: body.collect().0, suppositions })
+    }
+
+    /// Puts the token that is supposed into the request.
+    fn identify(&self, head: &mut request::Parts, told: &mut Vec<String>) -> Result<(), String> {
+        let Some(policy) = self.policy(head) else {
+            if let Bearer::User { subject, .. } = &self.supposed.bearer {
+                told.push(format!("no token of `{subject}`: nothing looks for one here"));
+            }
+            return Ok(());
+        };
+        let now = self.host.now();
+        match &self.supposed.bearer {
+            Bearer::User { subject, claims } => {
+                let (key, set) = key(policy)?;
+                let mut all = policy.supposed_claims(subject);
+                all.extend(claims.clone());
+                let listed = Value::Object(all.clone()).to_string();
+                let signed = Signed { claims: all, key, header: Map::new() };
+                let token = token::token(&signed, now)?;
+                if !policy.put_token(&token, head) {
+                    return Err("the token can't be put where the policy looks for it".to_owned());
+                }
+                self.gateway.assume_keys(&set);
+                told.push(format!("`{subject}` holds a token, signed by the issuer, that says {listed}"));
+            }
+            // Keys that are at hand are used as they are; others can't be asked for.
+            Bearer::AsSent if policy.keys_are_elsewhere() => {
+                let Some(given) = policy.given_token(head) else { return Ok(()) };
+                let Some((header, claims)) = opened(&given) else { return Ok(()) };
+                let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::named);
+                if !algorithm.is_some_and(|algorithm| policy.allows(algorithm)) {
+                    return Ok(());
+                }
+                let (key, set) = key(policy)?;
+                let kept = header.into_iter().filter(|(name, _)| name != "alg" && name != "kid").collect();
+                let signed = Signed { claims: over_default_end(claims), key, header: kept };
+                let token = token::token(&signed, now)?;
+                if !policy.put_token(&token, head) {
+                    return Err("the token can't be put where the policy looks for it".to_owned());
+                }
+                self.gateway.assume_keys(&set);
+                told.push("the token's signature is good: the issuer's keys are elsewhere".to_owned());
+            }
+            Bearer::AsSent => {}
+        }
+        Ok(())
+    }
+
+    /// The policy that will look for a token, if the request comes so far.
+    fn policy(&self, head: &request::Parts) -> Option<&'g JwtValidation> {
+        let path = NormalPath::new(head.uri.path()).ok()?;
+        let authority = head.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+        let host = authority.unwrap_or_default().split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let found = self.gateway.router().find(&host, &path.text, head).ok()?;
+        Some(&*found.plan.authentication.as_ref()?.policy)
+    }
+}
+
+/// A token that has no end keeps having none.
+fn over_default_end(mut claims: Map<String, Value>) -> Map<String, Value> {
+    claims.entry("exp").or_insert(Value::Null);
+    claims
+}
+
+/// A key by which the policy lets tokens be signed, and the set that the issuer is supposed to have.
+fn key(policy: &JwtValidation) -> Result<(Key, KeySet), String> {
+    let allowed = |key: &Key| Algorithm::named(key.algorithm()).is_some_and(|name| policy.allows(name));
+    let key = [Key::Main, Key::Ec, Key::Rsa].into_iter().find(allowed);
+    let key =
+        key.ok_or("no token can be supposed: none of the allowed algorithms can be signed with here")?;
+    let set = KeySet::parse(keys::set(&[key]).to_string().as_bytes())?;
+    Ok((key, set))
+}
+
+/// Header and claims of a token, unchecked.
+fn opened(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
+    let mut parts = token.split('.').map(|part| {
+        let bytes = Base64UrlUnpadded::decode_vec(part).ok()?;
+        serde_json::from_slice::<Map<String, Value>>(&bytes).ok()
+    });
+    Some((parts.next()??, parts.next()??))
+}
+
+#[derive(Debug)]
+struct SupposedHost {
+    inner: FakeHost,
+    engine: Engine,
+    answer: Option<Answer>,
+    trail: Mutex<Option<Trail>>,
+    /// What was supposed on the way.
+    asked: Mutex<Vec<String>>,
+}
+
+impl SupposedHost {
+    fn suppose(&self, what: String) {
+        lock(&self.asked).push(what);
+    }
+}
+
+impl Host for SupposedHost {
+    type Body = FakeBody;
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn random(&self) -> u128 {
+        self.inner.random()
+    }
+
+    async fn sleep(&self, milliseconds: u64) {
+        self.inner.sleep(milliseconds).await;
+    }
+
+    async fn fetch(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<FakeBody>,
+        _: Patience,
+    ) -> Result<Response<FakeBody>, HostError> {
+        let service = &endpoint.service;
+        let unreachable =
+            || Err(HostError::new(HostErrorKind::Connect, format!("`{service}` is supposed to be down")));
+        let json =
+            |text: &'static str| Ok(Response::new(FakeBody::full(Bytes::from_static(text.as_bytes()))));
+        match (request.extensions().get::<Question>(), self.engine) {
+            (Some(Question::Keys), _) => {
+                self.suppose(format!("the keys at `{service}` are not known here"));
+                unreachable()
+            }
+            (Some(Question::Decision), Engine::Allows) => {
+                self.suppose(format!("the policy engine `{service}` allows it"));
+                json(r#"{"result": true}"#)
+            }
+            (Some(Question::Decision), Engine::Denies) => {
+                self.suppose(format!("the policy engine `{service}` denies it"));
+                json(r#"{"result": false}"#)
+            }
+            (Some(Question::Decision), Engine::Fails) => {
+                self.suppose(format!("the policy engine `{service}` is down"));
+                unreachable()
+            }
+            (None, _) => match &self.answer {
+                None => {
+                    self.suppose(format!("`{service}` is down"));
+                    unreachable()
+                }
+                Some(answer) => {
+                    self.suppose(format!("`{service}` answers {}", answer.status));
+                    let mut response = Response::new(FakeBody::full(answer.body.clone()));
+                    *response.status_mut() = answer.status;
+                    for (name, value) in &answer.headers {
+                        response.headers_mut().append(name.clone(), value.clone());
+                    }
+                    Ok(response)
+                }
+            },
+        }
+    }
+
+    async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
+        self.inner.draw(draws).await
+    }
+
+    async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {
+        self.inner.load(key).await
+    }
+
+    fn store(
+        &self,
+        key: CacheKey,
+        lifetime: Lifetime,
+        head: &response::Parts,
+        body: FakeBody,
+        max_bytes: u64,
+    ) -> FakeBody {
+        self.inner.store(key, lifetime, head, body, max_bytes)
+    }
+
+    async fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, HostError> {
+        self.inner.verify(algorithm, key, message, signature).await
+    }
+
+    fn defer(&self, _: Job) {
+        // Keys are refreshed where there are any to be fetched.
+    }
+
+    fn wants_trail(&self, _: &request::Parts) -> bool {
+        true
+    }
+
+    fn record(&self, event: Event<'_>) {
+        *lock(&self.trail) = event.trail.map(|placed| placed.trail().clone());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
