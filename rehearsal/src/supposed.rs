@@ -126,6 +126,13 @@ impl<'g> World<'g> {
         Self { gateway, host, supposed }
     }
 
+    /// Supposes otherwise from now on. What time it is stays as it is.
+    pub fn suppose(&mut self, supposed: Supposed) {
+        self.host.engine = supposed.engine;
+        self.host.answer.clone_from(&supposed.answer);
+        self.supposed = supposed;
+    }
+
     /// Lets time pass.
     pub fn advance(&self, milliseconds: u64) {
         self.host.inner.advance(milliseconds);

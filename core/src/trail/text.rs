@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use http::HeaderValue;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Placed, Step, Verdict};
 use crate::config::node::Span;
@@ -56,10 +56,8 @@ impl Placed<'_> {
             if let Some(description) = &step.description {
                 let _ = writeln!(out, "{:margin$}{dim}“{description}”{end}", "");
             }
-            for (name, value) in &step.facts {
-                for line in shown(name, value) {
-                    let _ = writeln!(out, "{:margin$}{dim}{line}{end}", "");
-                }
+            for line in shown(&step.facts) {
+                let _ = writeln!(out, "{:margin$}{dim}{line}{end}", "");
             }
         }
         out
@@ -82,23 +80,16 @@ impl Placed<'_> {
     }
 }
 
-/// A fact in lines of its own: a map's and a list's members one by one.
-fn shown(name: &str, value: &Value) -> Vec<String> {
+/// The figures: plain ones together in one line, lists of pairs one pair a line.
+fn shown(facts: &Map<String, Value>) -> Vec<String> {
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| format!("{name}.{key}: {}", plain(value))).collect()
-        }
-        Value::Array(list) if list.iter().any(Value::is_array) => {
-            let pair = |item: &Value| {
-                item.as_array()
-                    .map_or_else(|| plain(item), |pair| pair.iter().map(plain).collect::<Vec<_>>().join(": "))
-            };
-            list.iter().map(|item| format!("{name}: {}", pair(item))).collect()
-        }
-        Value::Array(list) => {
-            vec![format!("{name}: {}", list.iter().map(plain).collect::<Vec<_>>().join(", "))]
-        }
-        value => vec![format!("{name}: {}", plain(value))],
+    let (pairs, figures): (Vec<_>, Vec<_>) = facts.iter().partition(|(_, value)| value.is_array());
+    let figures: Vec<String> =
+        figures.into_iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    let mut lines = if figures.is_empty() { Vec::new() } else { vec![figures.join("  ")] };
+    for item in pairs.into_iter().filter_map(|(_, value)| value.as_array()).flatten() {
+        let parts = item.as_array().map(Vec::as_slice).unwrap_or_default();
+        lines.push(parts.iter().map(plain).collect::<Vec<_>>().join(": "));
     }
+    lines
 }

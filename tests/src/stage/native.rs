@@ -84,6 +84,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                     .await
                     .map_err(|_| format!("{}: no answer within {} s", sending.place, PATIENCE.as_secs()))?
                     .map_err(|error| format!("{}: {error}", sending.place))?;
+                sites.name_in_trail(&mut raw);
                 settle(&upstreams, sending).await;
                 raw.seen = upstreams.take_seen();
                 observed.push(raw);

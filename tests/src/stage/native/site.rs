@@ -28,7 +28,9 @@ use tokio::{
     task::JoinSet,
 };
 
+use tollgate_core::trail::TRAIL_HEADER;
 use tollgate_rehearsal::{
+    observed::Raw,
     setting::authority,
     upstream::{Message, Reply, Seen, Upstreams},
 };
@@ -80,6 +82,13 @@ impl Sites {
     /// Where each upstream is.
     pub fn urls(&self) -> BTreeMap<String, String> {
         self.sites.iter().map(|(name, site)| (name.clone(), format!("http://{}", site.address))).collect()
+    }
+
+    /// Puts the names of upstreams in the place of their addresses where the gateway explains itself.
+    pub fn name_in_trail(&self, raw: &mut Raw) {
+        for (_, value) in raw.headers.iter_mut().filter(|(name, _)| name == TRAIL_HEADER.as_str()) {
+            *value = self.names.plain(value);
+        }
     }
 
     /// Opens and closes ports as the scripts of the moment want it.
