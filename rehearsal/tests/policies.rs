@@ -1,0 +1,55 @@
+//! Every policy type explains itself: one that notes no step where it decides fails here, as does one that is
+//! missing from the table.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use tollgate_core::{
+    config::{self, Host, NoFiles, policy::Kind},
+    host::Peer,
+    trail::Verdict,
+};
+use tollgate_rehearsal::{
+    keys::{self, Key},
+    supposed::{Answer, Bearer, Supposed, World},
+};
+
+/// By type: the policies of a route on which it decides. All are global, in the order of their stages.
+const DECIDING: &[(&str, &str)] = &[
+    ("JWT_Validation", ""),
+    ("FixedWindow", "- {name: x, type: FixedWindow, rate: 5, per: ip, description: why}"),
+    ("RBAC", "- {name: x, type: RBAC, policy_engine_endpoint: 'http://engine/', description: why}"),
+    ("TTL", "- {name: x, type: TTL, ttl_seconds: 5, description: why}"),
+    ("Compression", "- {name: x, type: Compression, min_bytes: 1, description: why}"),
+];
+
+#[test]
+fn every_policy_type_explains_what_it_decides() {
+    for kind in Kind::TYPES {
+        let (_, policies) = DECIDING
+            .iter()
+            .find(|(own, _)| own == kind)
+            .unwrap_or_else(|| panic!("`{kind}` is not in the table of this test"));
+        let text = format!(
+            "routes: [{{path: /a, target_service: s}}]\nservices: {{s: {{endpoints: ['http://s']}}}}\n\
+             policies:\n  - {{name: authentication, type: JWT_Validation, jwks: '${{JWKS}}', description: why}}\n  {policies}\n"
+        );
+        let jwks = keys::set(&[Key::Main]).to_string();
+        let variables = |name: &str| (name == "JWKS").then(|| jwks.clone());
+        let loaded = config::load("t.yaml", text, &NoFiles, &variables, Host::Native);
+        let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
+        let bearer = Bearer::User { subject: "alice".to_owned(), claims: serde_json::Map::new() };
+        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = Answer { headers: vec![json], body: Bytes::from(vec![b' '; 100]), ..Answer::default() };
+        let world = World::new(&gateway, Supposed { bearer, answer: Some(answer), ..Supposed::default() });
+        let request = Request::get("/a").header("host", "h").header("accept-encoding", "gzip");
+        let explaining =
+            world.explain(&Peer::new([127, 0, 0, 1].into(), false), request.body(Bytes::new()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let explained = runtime.block_on(explaining).unwrap();
+        let step = explained.trail.steps.iter().find(|step| step.room == *kind);
+        let step = step.unwrap_or_else(|| panic!("`{kind}` notes no step: {:#?}", explained.trail));
+        assert_eq!(step.verdict, Verdict::Pass, "{step:?}");
+        assert_eq!(step.description.as_deref(), Some("why"), "{step:?}");
+        assert!(step.at.line >= 4 && !step.text.is_empty(), "{step:?}");
+    }
+}
