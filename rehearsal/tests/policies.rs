@@ -42,10 +42,10 @@ fn every_policy_type_explains_what_it_decides() {
         let answer = Answer { headers: vec![json], body: Bytes::from(vec![b' '; 100]), ..Answer::default() };
         let world = World::new(&gateway, Supposed { bearer, answer: Some(answer), ..Supposed::default() });
         let request = Request::get("/a").header("host", "h").header("accept-encoding", "gzip");
-        let explaining =
-            world.explain(&Peer::new([127, 0, 0, 1].into(), false), request.body(Bytes::new()).unwrap());
+        let request = request.body(Bytes::new()).unwrap();
+        let peer = Peer::new([127, 0, 0, 1].into(), false);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let explained = runtime.block_on(explaining).unwrap();
+        let explained = runtime.block_on(world.explain(&peer, request)).unwrap();
         let step = explained.trail.steps.iter().find(|step| step.room == *kind);
         let step = step.unwrap_or_else(|| panic!("`{kind}` notes no step: {:#?}", explained.trail));
         assert_eq!(step.verdict, Verdict::Pass, "{step:?}");
