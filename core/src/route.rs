@@ -9,6 +9,7 @@ mod build;
 mod host;
 mod matcher;
 mod paths;
+mod walk;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use http::{Method, request};
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
 pub(crate) use self::host::{HostPattern, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
+pub use self::walk::Holding;
 use crate::{
     config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service,
 };
