@@ -1,0 +1,145 @@
+//! What rules look at: the document as it was written, the gateway as it was compiled, and each route's plans.
+
+use http::Method;
+
+use crate::{
+    config::{
+        Host,
+        document::{Item, Override, Route, Routed, Whole},
+        node::{Node, Span},
+        policy::{Body, Kind, Policy},
+    },
+    gateway::Gateway,
+    pattern::Pattern,
+    policy::{Absence, Origin, Plan, Stage},
+    route::{self, Holding},
+};
+
+/// The methods of ordinary requests. A route for all methods is for more, but nobody means those.
+const ORDINARY: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// The configuration that is looked at.
+pub(super) struct Subject<'s> {
+    pub(super) whole: &'s Whole<'s>,
+    pub(super) gateway: &'s Gateway,
+    /// The host it is meant for.
+    pub(super) host: Host,
+    /// For each route, what some request may get.
+    holdings: Vec<Vec<Holding<'s>>>,
+}
+
+/// A policy where it is written; removals are none.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'s> {
+    pub(super) node: &'s Node,
+    pub(super) kind: &'s Kind,
+    pub(super) excluded: &'s [String],
+    pub(super) level: Level<'s>,
+}
+
+/// What a policy stands in.
+#[derive(Clone, Copy)]
+pub(super) enum Level<'s> {
+    Global,
+    Route(&'s Routed<'s, Route>),
+    Override(&'s Routed<'s, Override>),
+}
+
+impl Written<'_> {
+    /// Where its name stands: that is its origin.
+    pub(super) fn at(&self) -> Span {
+        self.node.span_of("name")
+    }
+
+    /// Its name, as messages may show it.
+    pub(super) fn name(&self) -> &str {
+        self.node.get("name").unwrap_or(self.node).shown()
+    }
+}
+
+impl<'s> Subject<'s> {
+    pub(super) fn new(whole: &'s Whole<'s>, gateway: &'s Gateway, host: Host) -> Self {
+        let mut holdings = vec![Vec::new(); gateway.router().routes().len()];
+        for holding in gateway.router().plans() {
+            if let Some(own) = holdings.get_mut(holding.index)
+                && methods(holding.route).iter().any(|method| holding.serves(method))
+            {
+                own.push(holding);
+            }
+        }
+        Self { whole, gateway, host, holdings }
+    }
+
+    /// The routes as written, each with what some request may get on it.
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&'s Routed<'s, Route>, &[Holding<'s>])> {
+        self.whole.routes.iter().zip(self.holdings.iter().map(Vec::as_slice))
+    }
+
+    /// The same, each with its route.
+    pub(super) fn holdings(&self) -> impl Iterator<Item = (&'s Routed<'s, Route>, &Holding<'s>)> {
+        self.routes().flat_map(|(written, holdings)| holdings.iter().map(move |holding| (written, holding)))
+    }
+
+    /// Everything that some request may get and that holds a policy written at `at`.
+    pub(super) fn under(&self, at: Span) -> impl Iterator<Item = &Holding<'s>> {
+        self.holdings
+            .iter()
+            .flatten()
+            .filter(move |holding| holding.plan.origins().any(|origin| origin.span == at))
+    }
+
+    /// All policies, where they are written.
+    pub(super) fn policies(&self) -> impl Iterator<Item = Written<'s>> {
+        let whole = self.whole;
+        let at_top = written(&whole.policies, Level::Global);
+        let in_routes = whole.routes.iter().flat_map(|route| written(&route.policies, Level::Route(route)));
+        let in_overrides = whole.overrides.iter().flat_map(|on| written(&on.policies, Level::Override(on)));
+        at_top.chain(in_routes).chain(in_overrides)
+    }
+
+    /// Whether the configuration itself says that a policy of this stage does not hold there: it is excluded
+    /// or disabled.
+    pub(super) fn is_waived(&self, plan: &Plan, stage: Stage) -> bool {
+        plan.provenance.absent.iter().any(|absence| match absence {
+            Absence::Excluded(origin, _) | Absence::Disabled(origin, _) => self.stage(origin) == Some(stage),
+            Absence::Replaced(..) => false,
+        })
+    }
+
+    fn stage(&self, origin: &Origin) -> Option<Stage> {
+        self.policies().find(|policy| policy.at() == origin.span).map(|policy| policy.kind.stage())
+    }
+
+    /// The patterns for which a policy of that level is meant.
+    pub(super) fn domain(&self, level: Level<'_>) -> Vec<Pattern> {
+        let path = match level {
+            Level::Global => {
+                return self.gateway.router().routes().iter().map(|route| route.pattern.clone()).collect();
+            }
+            Level::Route(route) => &route.item.value.path,
+            Level::Override(on) => &on.item.value.path,
+        };
+        Pattern::parse(path).into_iter().collect()
+    }
+}
+
+fn written<'s>(
+    policies: &'s [Item<'s, Policy>],
+    level: Level<'s>,
+) -> impl Iterator<Item = Written<'s>> + use<'s> {
+    policies.iter().filter_map(move |Item { value, node }| match &value.body {
+        Body::Kind(kind) => Some(Written { node, kind, excluded: &value.head.exclude_paths, level }),
+        Body::Removal | Body::Unreadable(_) => None,
+    })
+}
+
+/// The methods that a route is for.
+pub(super) fn methods(route: &route::Route) -> &[Method] {
+    route.methods.as_ref().map_or(&ORDINARY, |methods| methods.as_slice())
+}
+
+/// Where the path of a route is written.
+pub(super) fn path(route: &Routed<'_, Route>) -> Span {
+    route.item.node.span_of("path")
+}
