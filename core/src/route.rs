@@ -44,6 +44,23 @@ pub struct Route {
     pub span: Span,
 }
 
+impl Route {
+    /// The methods served; none where all are.
+    pub fn methods(&self) -> Option<&[Method]> {
+        self.methods.as_ref().map(Methods::as_slice)
+    }
+
+    /// Whether requests for `host`, lower-case and without port, may come here.
+    pub fn is_for_host(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
+    /// Whether the route matches one value of that header only.
+    pub fn fixes_header(&self, name: &str) -> bool {
+        self.headers.fix(name)
+    }
+}
+
 /// All routes and the policies that hold for each, ready to be looked up.
 #[derive(Debug)]
 pub struct Router {

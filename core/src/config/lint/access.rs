@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{
         document::{Route, Routed},
+        node::Span,
         policy::{Kind, OnError},
         problem::{Problem, Severity},
     },
@@ -33,10 +34,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "excluded-write",
         level: Severity::Hint,
-        what: "POST, PUT, PATCH or DELETE on paths that are taken out of authentication",
+        what: "POST, PUT, PATCH or DELETE where authentication is excluded or disabled",
         why: "It is said outright, so it is meant; but the service behind has to know that it alone decides. Ways \
               in, such as `/login`, are not meant.",
-        cure: "let the service check such requests itself, or exclude no path that changes something",
+        cure: "let the service check such requests itself, or leave authentication on",
         check: excluded,
     },
     Rule {
@@ -65,18 +66,18 @@ fn writes(holding: &Holding<'_>) -> bool {
     WRITES.iter().any(|method| holding.serves(method))
 }
 
-/// Whether nobody has to say who they are, and no engine is asked about those who don't.
-fn is_open(holding: &Holding<'_>) -> bool {
-    let asked = holding.plan.authorization.iter().any(|rbac| rbac.include_anonymous);
-    holding.plan.authentication.is_none() && !asked
+/// Whether an engine is asked about those who don't say who they are.
+fn is_asked(holding: &Holding<'_>) -> bool {
+    holding.plan.authorization.iter().any(|rbac| rbac.include_anonymous)
 }
 
 fn unauthenticated(subject: &Subject<'_>) -> Vec<Problem> {
     let forgotten = |holding: &&Holding<'_>| {
         writes(holding)
-            && is_open(holding)
+            && holding.plan.authentication.is_none()
+            && !is_asked(holding)
             && !is_entrance(&holding.route.pattern)
-            && !subject.is_waived(holding.plan, Stage::Authentication)
+            && subject.waivers(holding.plan, Stage::Authentication).next().is_none()
     };
     let mut open: Vec<&Routed<'_, Route>> = subject
         .routes()
@@ -99,23 +100,32 @@ fn unauthenticated(subject: &Subject<'_>) -> Vec<Problem> {
 }
 
 fn excluded(subject: &Subject<'_>) -> Vec<Problem> {
-    let mut found = Vec::new();
-    for policy in subject.policies().filter(|policy| policy.kind.stage() == Stage::Authentication) {
-        for (text, node) in policy.node.members("exclude_paths", policy.excluded) {
-            let Ok(pattern) = Pattern::parse(text) else { continue };
-            if is_entrance(&pattern) || is_probe(&pattern) {
-                continue;
-            }
-            let mut reached = subject.holdings().filter(|(_, holding)| {
-                writes(holding) && is_open(holding) && pattern.overlaps(holding.pattern)
-            });
-            if let Some((route, _)) = reached.next() {
+    let mut found: Vec<Problem> = Vec::new();
+    for (route, holding) in subject.holdings() {
+        if !writes(holding) || is_asked(holding) || is_exempt(&holding.route.pattern) {
+            continue;
+        }
+        for at in outside(subject, holding) {
+            if found.iter().all(|other| other.span != at) {
                 let message = "requests that change something are taken out of authentication here";
-                found.push(Problem::note(node.span, message).related(path(route), "on this route"));
+                found.push(Problem::note(at, message).related(path(route), "on this route"));
             }
         }
     }
     found
+}
+
+/// Where it is said that authentication does not hold, for all paths there or for some.
+fn outside(subject: &Subject<'_>, holding: &Holding<'_>) -> Vec<Span> {
+    let some = holding.plan.authentication.iter().flat_map(|jwt| &jwt.except);
+    let some = some.filter(|(pattern, _)| !is_exempt(pattern)).map(|(_, at)| *at);
+    let all = subject.waivers(holding.plan, Stage::Authentication);
+    some.chain(all.filter(|_| !is_exempt(holding.pattern))).collect()
+}
+
+/// What is rightly open to everybody.
+fn is_exempt(pattern: &Pattern) -> bool {
+    is_entrance(pattern) || is_probe(pattern)
 }
 
 fn too_wide(subject: &Subject<'_>) -> Vec<Problem> {
@@ -133,8 +143,7 @@ fn width(subject: &Subject<'_>, policy: &Written<'_>) -> Option<Problem> {
         let message = format!("`{}` holds nowhere: every path is excluded from it", policy.name());
         return Some(Problem::note(span, message).cure("leave the policy out, or exclude less"));
     }
-    // What is rightly open to everybody does not count.
-    let guarded = || domain.iter().filter(|pattern| !is_entrance(pattern) && !is_probe(pattern));
+    let guarded = || domain.iter().filter(|pattern| !is_exempt(pattern));
     let (all, without) = (guarded().count(), guarded().filter(|pattern| covers(pattern)).count());
     (without * 2 > all).then(|| {
         let message =

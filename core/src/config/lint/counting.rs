@@ -90,7 +90,7 @@ fn is_chosen(per: &Per, holding: &Holding<'_>) -> bool {
         TokenSource::Header(own) => name == own,
         TokenSource::Cookie(_) | TokenSource::Query(_) => false,
     });
-    !checked && !holding.route.headers.fix(name.as_str())
+    !checked && !holding.route.fixes_header(name.as_str())
 }
 
 fn behind_proxies(subject: &Subject<'_>) -> Vec<Problem> {
@@ -101,16 +101,26 @@ fn behind_proxies(subject: &Subject<'_>) -> Vec<Problem> {
     if *host == Host::Workers || !public || !gateway.trusted.0.is_empty() {
         return Vec::new();
     }
-    let by_address = |holding: &&Holding<'_>, policy: &Written<'_>| {
-        let anonymous = holding.plan.authentication.as_ref().is_none_or(|jwt| !jwt.except.is_empty());
-        let of = |per: &Per| *per == Per::Ip || (*per == Per::User && anonymous);
-        own(holding, policy).is_some_and(|limit| limit.per.iter().any(of))
+    let whom = |policy: &Written<'_>, holdings: &[&Holding<'_>]| {
+        let counted = |of: &Per, holding: &Holding<'_>| {
+            own(holding, policy).is_some_and(|limit| limit.per.contains(of))
+        };
+        let anonymous = |holding: &Holding<'_>| {
+            holding.plan.authentication.as_ref().is_none_or(|jwt| !jwt.except.is_empty())
+        };
+        if holdings.iter().any(|holding| counted(&Per::Ip, holding)) {
+            Some("all clients")
+        } else if holdings.iter().any(|holding| counted(&Per::User, holding) && anonymous(holding)) {
+            Some("all who have no user")
+        } else {
+            None
+        }
     };
     limits(subject)
-        .filter(|(policy, holdings)| holdings.iter().any(|holding| by_address(holding, policy)))
-        .map(|(policy, _)| {
-            let message = format!("behind a proxy, `{}` counts all clients as one", policy.name());
-            Problem::note(policy.node.get("per").map_or(policy.at(), |per| per.span), message)
+        .filter_map(|(policy, holdings)| {
+            let whom = whom(&policy, &holdings)?;
+            let message = format!("behind a proxy, `{}` counts {whom} as one", policy.name());
+            Some(Problem::note(policy.node.get("per").map_or(policy.at(), |per| per.span), message))
         })
         .collect()
 }

@@ -46,7 +46,7 @@ fn costly(subject: &Subject<'_>) -> Vec<Problem> {
         let dear = holdings.iter().filter(|holding| holding.plan.limits.is_empty());
         if let Some((why, at)) = dear.filter_map(|holding| cost(written, holding)).next() {
             let problem = Problem::note(path(written), format!("{why}, and nothing limits how often"));
-            found.push(if at == path(written) { problem } else { problem.related(at, "as is said here") });
+            found.push(if at == path(written) { problem } else { problem.related(at, "it is said here") });
         }
     }
     found
@@ -76,7 +76,7 @@ fn unlimited(subject: &Subject<'_>) -> Vec<Problem> {
         plan.limits.is_empty()
             && plan.authentication.is_none()
             && !is_probe(&holding.route.pattern)
-            && !subject.is_waived(plan, Stage::RateLimiting)
+            && subject.waivers(plan, Stage::RateLimiting).next().is_none()
     };
     let mut open: Vec<&Routed<'_, Route>> = subject
         .routes()

@@ -19,7 +19,7 @@ pub(super) const RULES: &[Rule] = &[
         what: "a route that no request comes to, because other routes or the host take them all",
         why: "The most specific route wins, and a route with `methods` is more specific than one with `headers` or \
               `query`. What was meant for this route is answered by another, under that route's policies.",
-        cure: "give it `methods` as well, or leave it out",
+        cure: "make it more specific than those, by `methods` where they have some, or leave it out",
         check: shadowed,
     },
     Rule {
@@ -39,10 +39,7 @@ fn shadowed(subject: &Subject<'_>) -> Vec<Problem> {
     for (index, (written, holdings)) in subject.routes().enumerate() {
         let Some(route) = routes.get(index) else { continue };
         let place = path(written);
-        let elsewhere = |host: &String| {
-            !route.hosts.is_empty() && !route.hosts.iter().any(|pattern| pattern.matches(host))
-        };
-        if subject.gateway.only_host.as_ref().is_some_and(elsewhere) {
+        if subject.gateway.only_host.as_ref().is_some_and(|host| !route.is_for_host(host)) {
             let message = "this route is never chosen: requests for its hosts are refused";
             let problem = Problem::note(written.item.node.span_of("hosts"), message).related(
                 subject.whole.root.span_of("enforce_domain"),

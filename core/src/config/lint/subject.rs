@@ -98,12 +98,14 @@ impl<'s> Subject<'s> {
         at_top.chain(in_routes).chain(in_overrides)
     }
 
-    /// Whether the configuration itself says that a policy of this stage does not hold there: it is excluded
-    /// or disabled.
-    pub(super) fn is_waived(&self, plan: &Plan, stage: Stage) -> bool {
-        plan.provenance.absent.iter().any(|absence| match absence {
-            Absence::Excluded(origin, _) | Absence::Disabled(origin, _) => self.stage(origin) == Some(stage),
-            Absence::Replaced(..) => false,
+    /// Where the configuration itself says that a policy of this stage does not hold there: it is excluded or
+    /// disabled.
+    pub(super) fn waivers(&self, plan: &'s Plan, stage: Stage) -> impl Iterator<Item = Span> {
+        plan.provenance.absent.iter().filter_map(move |absence| match absence {
+            Absence::Excluded(origin, at) | Absence::Disabled(origin, at) => {
+                (self.stage(origin) == Some(stage)).then_some(*at)
+            }
+            Absence::Replaced(..) => None,
         })
     }
 
@@ -136,7 +138,7 @@ fn written<'s>(
 
 /// The methods that a route is for.
 pub(super) fn methods(route: &route::Route) -> &[Method] {
-    route.methods.as_ref().map_or(&ORDINARY, |methods| methods.as_slice())
+    route.methods().unwrap_or(&ORDINARY)
 }
 
 /// Where the path of a route is written.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{
         Host,
-        document::{Item, Service},
+        document::{Item, Route, Routed, Service},
         node::{Node, Span},
         policy::Kind,
         problem::{Problem, Severity},
@@ -62,23 +62,28 @@ fn upstreams(subject: &Subject<'_>) -> Vec<Problem> {
     for (written, holdings) in subject.routes() {
         let passes_on = |on: &Holding<'_>| on.plan.authentication.is_some() && !on.route.hide_credentials;
         let Some(holding) = holdings.iter().find(|holding| passes_on(holding)) else { continue };
-        let places: Vec<Span> = match declared(subject, &holding.route.service.name) {
-            Some(service) => exposed(service).collect(),
+        let fresh = match declared(subject, &holding.route.service.name) {
+            Some(service) => exposed(service).map(|at| Problem::note(at, message)).collect(),
             // On Workers the name is that of a binding, or of a variable that holds the URL.
             None if subject.host == Host::Workers => Vec::new(),
-            None => {
-                let far =
-                    holding.route.service.endpoints.iter().any(|endpoint| !is_near(endpoint.hostname()));
-                far.then(|| written.item.node.span_of("target_service")).into_iter().collect()
-            }
+            None => implied(written, holding, message).into_iter().collect(),
         };
-        for place in
-            places.into_iter().filter(|at| found.iter().all(|other| other.span != *at)).collect::<Vec<_>>()
-        {
-            found.push(Problem::note(place, message).related(path(written), "those of this route"));
+        for problem in fresh {
+            if found.iter().all(|other| other.span != problem.span) {
+                found.push(problem.related(path(written), "those of this route"));
+            }
         }
     }
     found
+}
+
+/// A service that is not declared is reached by its name, without TLS.
+fn implied(written: &Routed<'_, Route>, holding: &Holding<'_>, message: &str) -> Option<Problem> {
+    let far = holding.route.service.endpoints.iter().any(|endpoint| !is_near(endpoint.hostname()));
+    far.then(|| {
+        Problem::note(written.item.node.span_of("target_service"), message)
+            .cure("declare the service with an `https:` endpoint, or write `hide_credentials: true`")
+    })
 }
 
 fn keys(subject: &Subject<'_>) -> Vec<Problem> {

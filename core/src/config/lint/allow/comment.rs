@@ -37,7 +37,8 @@ pub(super) fn read(file: usize, text: &str) -> Vec<Comment> {
         }
         block = None;
         let (content, comment) = split(line);
-        let blank = content.trim().is_empty();
+        // Behind the dash of a list it is above what the member begins with.
+        let blank = matches!(content.trim(), "" | "-");
         if !blank {
             comments.iter_mut().rev().take(waiting).for_each(|comment| comment.line = number);
         }
