@@ -2,7 +2,7 @@
 //! is [`super::compile`]'s to say; nothing here keeps a configuration from being used.
 //!
 //! A rule is a pure function over the document as it was written and the gateway as it was compiled. The rules
-//! stand in groups, one file a group, each with its reason; a file may answer one by a comment ([`allow`]).
+//! stand in groups, one file a group, each with its reason; a file may answer one by a comment with a reason.
 
 mod access;
 mod allow;

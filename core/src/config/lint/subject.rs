@@ -1,5 +1,7 @@
 //! What rules look at: the document as it was written, the gateway as it was compiled, and each route's plans.
 
+use std::collections::HashMap;
+
 use http::Method;
 
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     },
     gateway::Gateway,
     pattern::Pattern,
-    policy::{Absence, Origin, Plan, Stage},
+    policy::{Absence, Plan, Stage},
     route::{self, Holding},
 };
 
@@ -27,6 +29,10 @@ pub(super) struct Subject<'s> {
     pub(super) host: Host,
     /// For each route, what some request may get.
     holdings: Vec<Vec<Holding<'s>>>,
+    /// For each policy, by the place of its name, what some request may get under it.
+    under: HashMap<Span, Vec<Holding<'s>>>,
+    /// When each policy is asked, by the same place.
+    stages: HashMap<Span, Stage>,
 }
 
 /// A policy where it is written; removals are none.
@@ -68,7 +74,15 @@ impl<'s> Subject<'s> {
                 own.push(holding);
             }
         }
-        Self { whole, gateway, host, holdings }
+        let mut under: HashMap<Span, Vec<Holding<'s>>> = HashMap::new();
+        for holding in holdings.iter().flatten() {
+            for origin in holding.plan.origins() {
+                under.entry(origin.span).or_default().push(*holding);
+            }
+        }
+        let mut subject = Self { whole, gateway, host, holdings, under, stages: HashMap::new() };
+        subject.stages = subject.policies().map(|policy| (policy.at(), policy.kind.stage())).collect();
+        subject
     }
 
     /// The routes as written, each with what some request may get on it.
@@ -83,10 +97,7 @@ impl<'s> Subject<'s> {
 
     /// Everything that some request may get and that holds a policy written at `at`.
     pub(super) fn under(&self, at: Span) -> impl Iterator<Item = &Holding<'s>> {
-        self.holdings
-            .iter()
-            .flatten()
-            .filter(move |holding| holding.plan.origins().any(|origin| origin.span == at))
+        self.under.get(&at).into_iter().flatten()
     }
 
     /// All policies, where they are written.
@@ -103,14 +114,10 @@ impl<'s> Subject<'s> {
     pub(super) fn waivers(&self, plan: &'s Plan, stage: Stage) -> impl Iterator<Item = Span> {
         plan.provenance.absent.iter().filter_map(move |absence| match absence {
             Absence::Excluded(origin, at) | Absence::Disabled(origin, at) => {
-                (self.stage(origin) == Some(stage)).then_some(*at)
+                (self.stages.get(&origin.span) == Some(&stage)).then_some(*at)
             }
             Absence::Replaced(..) => None,
         })
-    }
-
-    fn stage(&self, origin: &Origin) -> Option<Stage> {
-        self.policies().find(|policy| policy.at() == origin.span).map(|policy| policy.kind.stage())
     }
 
     /// The patterns for which a policy of that level is meant.
