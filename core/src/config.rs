@@ -11,6 +11,8 @@ mod findings;
 #[cfg(feature = "yaml")]
 mod include;
 pub mod length;
+#[cfg(feature = "yaml")]
+pub mod lint;
 pub mod node;
 mod planned;
 pub mod policy;
@@ -98,19 +100,38 @@ fn finish(
     variables: &dyn Variables,
     host: Host,
 ) -> Loaded {
-    let mut gateway = None;
-    if let Some(Gathered { mut root, complete }) = gathered {
-        repeated_keys(&root, &findings);
-        variables::fill(&mut root, variables, &findings);
-        let whole = Whole::read(&root, &findings);
-        gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
-    }
-    let mut report = Report { files: sources, problems: findings.into_problems() };
-    report.sort();
-    if report.has_errors() {
-        gateway = None;
+    finish_and(gathered, sources, findings, files, variables, host, |_, _, _| {})
+}
+
+/// The same, and has a look at a configuration in which there is no error.
+fn finish_and(
+    gathered: Option<Gathered>,
+    sources: Vec<SourceFile>,
+    findings: Findings,
+    files: &dyn Files,
+    variables: &dyn Variables,
+    host: Host,
+    look: impl FnOnce(&Whole<'_>, &Gateway, &[SourceFile]),
+) -> Loaded {
+    let Some(Gathered { mut root, complete }) = gathered else {
+        return Loaded { gateway: None, report: reported(sources, findings) };
+    };
+    repeated_keys(&root, &findings);
+    variables::fill(&mut root, variables, &findings);
+    let whole = Whole::read(&root, &findings);
+    let gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
+    let report = reported(sources, findings);
+    let gateway = gateway.filter(|_| !report.has_errors());
+    if let Some(gateway) = &gateway {
+        look(&whole, gateway, &report.files);
     }
     Loaded { gateway, report }
+}
+
+fn reported(sources: Vec<SourceFile>, findings: Findings) -> Report {
+    let mut report = Report { files: sources, problems: findings.into_problems() };
+    report.sort();
+    report
 }
 
 /// A name relative to the folder of the file that gives it, without detours: the same file has one name.

@@ -9,6 +9,7 @@ mod build;
 mod host;
 mod matcher;
 mod paths;
+mod walk;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use http::{Method, request};
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
 pub(crate) use self::host::{HostPattern, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
+pub use self::walk::Holding;
 use crate::{
     config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service,
 };
@@ -40,6 +42,23 @@ pub struct Route {
     pub(crate) keeps_encoded_slash: bool,
     /// Where the route is written.
     pub span: Span,
+}
+
+impl Route {
+    /// The methods served; none where all are.
+    pub fn methods(&self) -> Option<&[Method]> {
+        self.methods.as_ref().map(Methods::as_slice)
+    }
+
+    /// Whether requests for `host`, lower-case and without port, may come here.
+    pub fn is_for_host(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+    }
+
+    /// Whether the route matches one value of that header only.
+    pub fn fixes_header(&self, name: &str) -> bool {
+        self.headers.fix(name)
+    }
 }
 
 /// All routes and the policies that hold for each, ready to be looked up.

@@ -2,7 +2,7 @@
 //! reading of the rules on patterns and paths of all shapes.
 #![cfg(feature = "yaml")]
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use http::{Method, Request};
 use tollgate_core::{
@@ -259,6 +259,49 @@ fn the_lookup_agrees_with_the_plain_reading_of_the_rules() {
             );
         }
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_plan_that_a_request_gets_is_met_on_a_walk() {
+    let mut dice = Dice(7);
+    let mut looked_up = 0;
+    let methods = ["", ", methods: [GET]", ", methods: [POST]", ", methods: [GET, POST]"];
+    let headers = ["", "", ", headers: {x-version: '2'}", ", headers: {x-version: '*'}"];
+    for round in 0..300 {
+        let mut pick = |list: [&'static str; 4]| list[dice.roll(4) as usize];
+        let facets: Vec<_> = (0..10).map(|_| (pick(methods), pick(headers))).collect();
+        let written: Vec<String> = facets
+            .iter()
+            .map(|(methods, headers)| format!("path: '{}'{methods}{headers}", dice.pattern()))
+            .collect();
+        let written: Vec<&str> = written.iter().take(1 + dice.roll(9) as usize).map(String::as_str).collect();
+        let overrides = format!(
+            "route_overrides: [{{path: '{}', methods: [POST], timeout_ms: 5}}, {{path: '{}', timeout_ms: 7}}]\n",
+            dice.pattern(),
+            dice.pattern()
+        );
+        let text = routes(&written) + &overrides;
+        let loaded = config::load("t.yaml", text, &NoFiles, &|_: &str| None, config::Host::Native);
+        // What is ambiguous has no look-up.
+        let Some(gateway) = loaded.gateway else { continue };
+        let router = gateway.router();
+        for _ in 0..40 {
+            let path = dice.path();
+            let method = if dice.roll(2) == 0 { Method::GET } else { Method::POST };
+            let request = Request::builder().method(&method).uri(&path);
+            let versioned = if dice.roll(2) == 0 { request } else { request.header("x-version", "2") };
+            let head = versioned.body(()).unwrap().into_parts().0;
+            let Ok(found) = router.find("any", &path, &head) else { continue };
+            let met = router.plans().any(|holding| {
+                Arc::ptr_eq(holding.plan, found.plan)
+                    && std::ptr::eq(holding.route, found.route)
+                    && holding.serves(&method)
+            });
+            assert!(met, "round {round}: {method} {path} among {written:?}");
+            looked_up += 1;
+        }
+    }
+    assert!(looked_up > 1_000, "{looked_up}");
 }
 
 /// The rule, written a second time and plainly: from left to right, literal before parameter before `*`.

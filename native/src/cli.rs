@@ -3,6 +3,7 @@
 mod bundle;
 mod demo;
 mod explain;
+mod lint;
 mod pass;
 mod proxy;
 mod run;
@@ -35,6 +36,8 @@ enum Command {
     Explain(Box<explain::Explain>),
     /// Make a pass with which a serving gateway explains single requests.
     Pass(pass::Pass),
+    /// Say what is unwise in a valid configuration: what a reviewer would object to.
+    Lint(lint::Lint),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -53,6 +56,7 @@ impl Cli {
             Command::Validate(command) => command.execute(),
             Command::Explain(command) => command.execute(),
             Command::Pass(command) => command.execute(),
+            Command::Lint(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),

@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
-use tollgate_core::config::{self, Files, Loaded, bundle::Bundle, problem::Report};
+use tollgate_core::config::{
+    self, Files, Loaded,
+    bundle::Bundle,
+    lint::{self, Linted},
+    problem::Report,
+};
 
 /// Larger files are no configuration.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -39,6 +44,12 @@ impl Files for Disk {
 pub fn load(path: &Path, host: config::Host) -> Result<Loaded, String> {
     let (name, text) = open(path)?;
     Ok(config::load(name, text, &Disk, &environment, host))
+}
+
+/// Reads, checks and looks at the configuration in `path`.
+pub fn lint(path: &Path, host: config::Host) -> Result<Linted, String> {
+    let (name, text) = open(path)?;
+    Ok(lint::lint(name, text, &Disk, &environment, host))
 }
 
 /// Reads, checks and bundles the configuration in `path`. Variables are taken from the environment for the

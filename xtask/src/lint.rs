@@ -1,7 +1,9 @@
 //! `cargo xtask lint`: everything that can be said about the code without running it.
 
+use std::fs;
+
 use crate::{
-    command::{cargo, program, run},
+    command::{cargo, program, root, run},
     edge, invariants,
     report::{Outcome, Report, Stop, Stopped},
     schema, tools, wasm_imports,
@@ -28,10 +30,34 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     })?;
     report.step("the Worker's upload", edge::dry_run)?;
     report.step("schema", schema::check)?;
+    report.step("advice on the examples", examples)?;
     report.step("documentation", || {
         run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     report.step("licences and origins of dependencies", dependencies)
+}
+
+/// What we show must be what we would advise; where it isn't, the file says why.
+fn examples() -> Outcome {
+    let folder = root().join("examples");
+    let unreadable = |error: std::io::Error| Stop::Failed(format!("examples: {error}"));
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if entry.path().join("tollgate.yaml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    // Looking at nothing finds nothing, and would do so for ever.
+    if names.is_empty() {
+        return Err(Stop::Failed("there are no examples".into()));
+    }
+    for name in names {
+        let file = format!("examples/{name}/tollgate.yaml");
+        run(cargo("run -q -p tollgate -- lint").arg(file))?;
+    }
+    Ok(())
 }
 
 fn dependencies() -> Outcome {

@@ -9,8 +9,24 @@ use super::node::Span;
 pub enum Severity {
     /// Good to know; nothing is wrong.
     Note,
+    /// Valid, and may be what is meant; worth a look.
+    Hint,
+    /// Valid, and a reviewer would object.
+    Warning,
     /// Nothing starts.
     Error,
+}
+
+impl Severity {
+    /// The severity in one word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Hint => "hint",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// One finding.
@@ -18,6 +34,8 @@ pub enum Severity {
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
+    /// The rule of lint that found it; none for what was found by checking.
+    pub rule: Option<&'static str>,
     /// Where.
     pub span: Span,
     /// What: one sentence, lower case, no full stop, the user's words in backticks.
@@ -32,7 +50,7 @@ impl Problem {
     /// An error at `span`.
     pub fn error(span: Span, message: impl Into<String>) -> Self {
         let message = one_line(&message.into(), LONGEST);
-        Self { severity: Severity::Error, span, message, cure: None, related: None }
+        Self { severity: Severity::Error, rule: None, span, message, cure: None, related: None }
     }
 
     /// A note at `span`.
@@ -107,11 +125,9 @@ impl Report {
         let mut out = String::new();
         let lines: Vec<Vec<&str>> = self.files.iter().map(|file| file.text.lines().collect()).collect();
         for problem in &self.problems {
-            let severity = match problem.severity {
-                Severity::Error => "error",
-                Severity::Note => "note",
-            };
-            let _ = writeln!(out, "{severity}: {}", problem.message);
+            let severity = problem.severity.name();
+            let rule = problem.rule.map(|rule| format!("[{rule}]")).unwrap_or_default();
+            let _ = writeln!(out, "{severity}{rule}: {}", problem.message);
             self.snippet(&mut out, &lines, problem.span, "");
             if let Some((span, why)) = &problem.related {
                 self.snippet(&mut out, &lines, *span, why);

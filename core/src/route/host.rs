@@ -53,12 +53,28 @@ impl<T> Hosts<T> {
         hosts
     }
 
+    /// All groups.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.exact.values().chain(self.below.iter().map(|(_, group)| group)).chain(&self.any)
+    }
+
     /// All groups for `host`, the most specific first.
     pub(crate) fn matching<'h>(&'h self, host: &str) -> impl Iterator<Item = &'h T> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };
         let below =
             self.below.iter().filter(move |(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix));
         exact.into_iter().chain(below.map(|(_, group)| group)).chain(&self.any)
+    }
+}
+
+impl HostPattern {
+    /// Whether it stands for `host`, which is in its one spelling.
+    pub(crate) fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == host,
+            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
+            Self::Any => true,
+        }
     }
 }
 

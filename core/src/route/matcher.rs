@@ -24,6 +24,10 @@ impl Methods {
         self.0.iter().any(|method| other.contain(method))
     }
 
+    pub(crate) fn as_slice(&self) -> &[Method] {
+        &self.0
+    }
+
     pub(crate) fn list_into(&self, list: &mut Vec<Method>) {
         for method in &self.0 {
             if !list.contains(method) {
@@ -72,6 +76,19 @@ impl Fields {
                     && matches!((wanted, value), (Wanted::Exactly(a), Wanted::Exactly(b)) if a != b)
             })
         })
+    }
+
+    /// Whether every request that satisfies `other` satisfies these fields too.
+    pub(crate) fn follow_from(&self, other: &Self) -> bool {
+        self.0.iter().all(|(name, wanted)| {
+            let mut others = other.0.iter().filter(|(others, _)| others == name);
+            others.any(|(_, value)| *wanted == Wanted::Present || value == wanted)
+        })
+    }
+
+    /// Whether the field may have one value only.
+    pub(crate) fn fix(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, wanted)| own == name && matches!(wanted, Wanted::Exactly(_)))
     }
 
     pub(crate) fn hold_in_headers(&self, headers: &HeaderMap) -> bool {

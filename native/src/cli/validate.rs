@@ -60,14 +60,10 @@ fn as_json(report: &Report) -> Value {
         .problems
         .iter()
         .map(|problem| {
-            let severity = match problem.severity {
-                Severity::Error => "error",
-                Severity::Note => "note",
-            };
             let related =
                 problem.related.as_ref().map(|(span, why)| json!({"at": place(*span), "message": why}));
             json!({
-                "severity": severity,
+                "severity": problem.severity.name(),
                 "message": problem.message,
                 "at": place(problem.span),
                 "cure": problem.cure,
