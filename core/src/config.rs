@@ -10,6 +10,7 @@ pub mod document;
 mod findings;
 #[cfg(feature = "yaml")]
 mod include;
+pub mod instant;
 pub mod length;
 #[cfg(feature = "yaml")]
 pub mod lint;

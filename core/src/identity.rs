@@ -25,6 +25,21 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of whoever holds a key. `None` where the subject is nobody.
+    pub(crate) fn of_key(
+        subject: &str,
+        roles: &[String],
+        metadata: Map<String, Value>,
+        forward: &[(String, HeaderName)],
+    ) -> Option<Self> {
+        let mut claims = metadata;
+        claims.insert("sub".to_owned(), subject.into());
+        claims.insert("role".to_owned(), roles.into());
+        let identity = Self::from_claims(claims, "role", forward)?;
+        // A token of the same subject is somebody else's: its issuer's.
+        Some(Self { key: format!("key:{}", escaped(subject)), ..identity })
+    }
+
     /// An identity from verified claims. `None` without a subject.
     pub(crate) fn from_claims(
         claims: Map<String, Value>,

@@ -124,8 +124,11 @@ async fn exchange<'g, H: Host>(
     };
 
     let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
+    let mut credential = None;
     if let Some(applied) = authentication {
-        account.identity = Some(identify::identify(host, applied, &facts, account).await?);
+        let (identity, way) = identify::identify(host, applied, &facts, account).await?;
+        account.identity = Some(identity);
+        credential = Some(way);
     }
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();
@@ -149,13 +152,8 @@ async fn exchange<'g, H: Host>(
             if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
         }
         None => {
-            let request = attempt::Outgoing {
-                route,
-                plan,
-                identity: identity.as_deref(),
-                credential: authentication.map(|applied| &*applied.policy),
-                granted,
-            };
+            let request =
+                attempt::Outgoing { route, plan, identity: identity.as_deref(), credential, granted };
             let fetched = attempt::attempt(context, request, head, body, account).await?;
             match &mut lookup {
                 Some(lookup) => {

@@ -4,6 +4,8 @@
 //! A policy never calls a host or another policy. It says what it needs (a credential checked, a counter
 //! drawn from, a question asked) and later judges what came back. The pipeline does the asking.
 
+pub mod any_of;
+pub mod api_key;
 pub mod compression;
 pub mod fixed_window;
 pub mod jwt_validation;
@@ -12,12 +14,21 @@ pub mod ttl;
 
 use std::{ops::Deref, sync::Arc};
 
+use http::request;
+
 use self::{
-    compression::Compression, fixed_window::FixedWindow, jwt_validation::JwtValidation, rbac::Rbac, ttl::Ttl,
+    any_of::AnyOf,
+    api_key::ApiKey,
+    compression::Compression,
+    fixed_window::FixedWindow,
+    jwt_validation::{JwtValidation, TokenSource},
+    rbac::Rbac,
+    ttl::Ttl,
 };
 use crate::{
     config::node::Span,
     pattern::Pattern,
+    refusal::Refusal,
     trail::{Said, Step, Verdict},
     upstream::Patience,
 };
@@ -46,6 +57,64 @@ impl Stage {
             Self::Authorization => "authorization",
             Self::Caching => "caching",
             Self::Compression => "compression",
+        }
+    }
+}
+
+/// How it is proven who makes a request.
+#[derive(Debug, Clone)]
+pub enum Authentication {
+    /// By a token.
+    JwtValidation(Arc<JwtValidation>),
+    /// By a key.
+    ApiKey(Arc<ApiKey>),
+    /// By whichever of several the request carries.
+    AnyOf(Arc<AnyOf>),
+}
+
+impl Authentication {
+    /// Whether the request carries such a credential, good or bad.
+    pub(crate) fn is_present(&self, request: &request::Parts) -> Result<bool, Refusal> {
+        match self {
+            Self::JwtValidation(policy) => policy.token(request).map(|token| token.is_some()),
+            Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
+            Self::AnyOf(policy) => policy.present(request).map(|way| way.is_some()),
+        }
+    }
+
+    /// The first way by a token, where there is one.
+    pub fn by_token(&self) -> Option<&JwtValidation> {
+        match self {
+            Self::JwtValidation(policy) => Some(policy),
+            Self::ApiKey(_) => None,
+            Self::AnyOf(policy) => policy.ways.iter().find_map(Self::by_token),
+        }
+    }
+
+    /// Where the credential of a single way stands.
+    pub(crate) fn source(&self) -> Option<&TokenSource> {
+        match self {
+            Self::JwtValidation(policy) => Some(&policy.source),
+            Self::ApiKey(policy) => Some(&policy.source),
+            Self::AnyOf(_) => None,
+        }
+    }
+
+    /// Where the credential stands; several places where there are several ways.
+    pub(crate) fn sources(&self) -> Vec<TokenSource> {
+        match self {
+            Self::JwtValidation(policy) => vec![policy.source.clone()],
+            Self::ApiKey(policy) => vec![policy.source.clone()],
+            Self::AnyOf(policy) => policy.ways.iter().flat_map(Self::sources).collect(),
+        }
+    }
+
+    /// What a client is told that sent no credential: a challenge for each way (RFC 9110 §11.6.1).
+    pub(crate) fn challenges(&self) -> Vec<String> {
+        match self {
+            Self::JwtValidation(_) => vec!["Bearer".to_owned()],
+            Self::ApiKey(policy) => vec![format!("ApiKey {}", policy.place())],
+            Self::AnyOf(policy) => policy.ways.iter().flat_map(Self::challenges).collect(),
         }
     }
 }
@@ -153,7 +222,7 @@ pub struct Provenance {
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Who makes the request.
-    pub authentication: Option<Applied<JwtValidation>>,
+    pub authentication: Option<Applied<Authentication>>,
     /// How often they may; every limit counts for itself.
     pub limits: Vec<Applied<FixedWindow>>,
     /// Whether they may; all must agree.

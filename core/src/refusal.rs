@@ -39,6 +39,14 @@ pub enum Refusal {
     MethodNotAllowed(Vec<Method>),
     /// No token, or none that can be read where it should be.
     MissingToken,
+    /// None of several types of credentials; the challenges of all of them.
+    MissingCredentials(Vec<String>),
+    /// No key; the challenge.
+    MissingKey(String),
+    /// A key that proves nothing.
+    InvalidKey,
+    /// Several keys in one place.
+    AmbiguousKey,
     /// Several credentials in one place.
     AmbiguousToken,
     /// A token that proves nothing.
@@ -143,6 +151,18 @@ impl Refusal {
             Self::MissingToken => {
                 (StatusCode::UNAUTHORIZED, "jwt_validation.missing_token", "A bearer token is required.")
             }
+            Self::MissingCredentials(_) => {
+                (StatusCode::UNAUTHORIZED, "any_of.missing_credentials", "Credentials are required.")
+            }
+            Self::MissingKey(_) => {
+                (StatusCode::UNAUTHORIZED, "api_key.missing_key", "An API key is required.")
+            }
+            Self::InvalidKey => {
+                (StatusCode::UNAUTHORIZED, "api_key.invalid_key", "The API key is not valid.")
+            }
+            Self::AmbiguousKey => {
+                (StatusCode::BAD_REQUEST, "api_key.ambiguous_key", "The request carries several API keys.")
+            }
             Self::AmbiguousToken => (
                 StatusCode::BAD_REQUEST,
                 "jwt_validation.ambiguous_token",
@@ -205,6 +225,13 @@ impl Refusal {
     fn add_headers(&self, headers: &mut HeaderMap, realm: &str) {
         match self {
             Self::MissingToken => put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")),
+            Self::MissingCredentials(challenges) => {
+                for challenge in challenges {
+                    challenge_of(headers, challenge, realm);
+                }
+            }
+            Self::MissingKey(challenge) => challenge_of(headers, challenge, realm),
+            Self::InvalidKey => challenge_of(headers, "ApiKey", realm),
             Self::AmbiguousToken => {
                 let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
@@ -235,6 +262,17 @@ impl Refusal {
             }
             _ => {}
         }
+    }
+}
+
+/// A challenge is a scheme, and maybe parameters; the realm is the request's.
+fn challenge_of(headers: &mut HeaderMap, challenge: &str, realm: &str) {
+    let text = match challenge.split_once(' ') {
+        Some((scheme, parameters)) => format!("{scheme} realm=\"{realm}\", {parameters}"),
+        None => format!("{challenge} realm=\"{realm}\""),
+    };
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.append(header::WWW_AUTHENTICATE, value);
     }
 }
 

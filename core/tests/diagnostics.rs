@@ -80,6 +80,8 @@ const CASES: &[Case] = cases! {
     "54-merged-values"
     "55-block-texts"
     "56-compression-as-a-policy"
+    "57-api-keys"
+    "58-any-of"
 };
 
 /// What the cases include.
@@ -120,11 +122,20 @@ fn load(name: &str, text: &str) -> Loaded {
     config::load(name, text.to_owned(), &Folder, &variable, host)
 }
 
+/// Writes what is said where the variable `BLESS` asks for it.
+fn bless(name: &str, report: &str) -> bool {
+    let file =
+        format!("{}/tests/broken/{}.expected", env!("CARGO_MANIFEST_DIR"), name.trim_end_matches(".yaml"));
+    std::env::var_os("BLESS").is_some() && std::fs::write(file, report).is_ok()
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn every_mistake_is_named_at_its_place_and_nothing_else_is() {
     for Case { name, text, expected } in CASES {
         let report = load(name, text).report.render();
-        assert!(report == *expected, "{name} is answered with\n\n{report}");
+        if !bless(name, &report) {
+            assert!(report == *expected, "{name} is answered with\n\n{report}");
+        }
     }
 }
 

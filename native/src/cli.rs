@@ -3,6 +3,7 @@
 mod bundle;
 mod demo;
 mod explain;
+mod key;
 mod lint;
 mod pass;
 mod proxy;
@@ -34,6 +35,8 @@ enum Command {
     Validate(validate::Validate),
     /// Say how a request would be decided, step by step, with the line of the file that decides.
     Explain(Box<explain::Explain>),
+    /// Make API keys, and the digests by which a configuration knows them.
+    Key(key::Key),
     /// Make a pass with which a serving gateway explains single requests.
     Pass(pass::Pass),
     /// Say what is unwise in a valid configuration: what a reviewer would object to.
@@ -55,6 +58,7 @@ impl Cli {
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
             Command::Explain(command) => command.execute(),
+            Command::Key(command) => command.execute(),
             Command::Pass(command) => command.execute(),
             Command::Lint(command) => command.execute(),
             Command::Bundle(command) => command.execute(),

@@ -205,7 +205,7 @@ impl<'g> World<'g> {
         let authority = head.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
         let host = authority.unwrap_or_default().split(':').next().unwrap_or_default().to_ascii_lowercase();
         let found = self.gateway.router().find(&host, &path.text, head).ok()?;
-        Some(&*found.plan.authentication.as_ref()?.policy)
+        found.plan.authentication.as_ref()?.policy.by_token()
     }
 }
 

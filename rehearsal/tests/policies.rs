@@ -6,6 +6,7 @@ use http::{HeaderValue, Request, header};
 use tollgate_core::{
     config::{self, Host, NoFiles, policy::Kind},
     host::Peer,
+    policy::api_key::ApiKey,
     trail::Verdict,
 };
 use tollgate_rehearsal::{
@@ -16,6 +17,15 @@ use tollgate_rehearsal::{
 /// By type: the policies of a route on which it decides. All are global, in the order of their stages.
 const DECIDING: &[(&str, &str)] = &[
     ("JWT_Validation", ""),
+    // In the place of the token: what is asked of all routes before.
+    (
+        "ApiKey",
+        "- {name: authentication, type: ApiKey, keys: [{hash: '${HASH}', subject: alice}], description: why}",
+    ),
+    (
+        "AnyOf",
+        "- {name: authentication, type: AnyOf, policies: [{type: ApiKey, keys: [{hash: '${HASH}', subject: alice}]}], description: why}",
+    ),
     ("FixedWindow", "- {name: x, type: FixedWindow, rate: 5, per: ip, description: why}"),
     ("RBAC", "- {name: x, type: RBAC, policy_engine_endpoint: 'http://engine/', description: why}"),
     ("TTL", "- {name: x, type: TTL, ttl_seconds: 5, description: why}"),
@@ -29,19 +39,29 @@ fn every_policy_type_explains_what_it_decides() {
             .iter()
             .find(|(own, _)| own == kind)
             .unwrap_or_else(|| panic!("`{kind}` is not in the table of this test"));
+        let token = "- {name: authentication, type: JWT_Validation, jwks: '${JWKS}', description: why}";
+        let authentication = if policies.contains("authentication") { "" } else { token };
         let text = format!(
             "routes: [{{path: /a, target_service: s}}]\nservices: {{s: {{endpoints: ['http://s']}}}}\n\
-             policies:\n  - {{name: authentication, type: JWT_Validation, jwks: '${{JWKS}}', description: why}}\n  {policies}\n"
+             policies:\n  {authentication}\n  {policies}\n"
         );
         let jwks = keys::set(&[Key::Main]).to_string();
-        let variables = |name: &str| (name == "JWKS").then(|| jwks.clone());
+        let digest: String = ApiKey::digest("right").iter().map(|byte| format!("{byte:02x}")).collect();
+        let variables = |name: &str| match name {
+            "JWKS" => Some(jwks.clone()),
+            "HASH" => Some(format!("sha256:{digest}")),
+            _ => None,
+        };
         let loaded = config::load("t.yaml", text, &NoFiles, &variables, Host::Native);
         let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
         let bearer = Bearer::User { subject: "alice".to_owned(), claims: serde_json::Map::new() };
         let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer = Answer { headers: vec![json], body: Bytes::from(vec![b' '; 100]), ..Answer::default() };
         let world = World::new(&gateway, Supposed { bearer, answer: Some(answer), ..Supposed::default() });
-        let request = Request::get("/a").header("host", "h").header("accept-encoding", "gzip");
+        let request = Request::get("/a")
+            .header("host", "h")
+            .header("accept-encoding", "gzip")
+            .header("x-api-key", "right");
         let request = request.body(Bytes::new()).unwrap();
         let peer = Peer::new([127, 0, 0, 1].into(), false);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

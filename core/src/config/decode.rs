@@ -462,7 +462,8 @@ pub(crate) fn mapping_or<'n, D: Deserializer<'n>, V: Visitor<'n>>(
 
 /// Keys that [`super::document`] reads itself, member by member: because their shape depends on a `type`,
 /// or so that a member beyond repair does not take its neighbours along.
-const BY_HAND: [(&str, &str); 6] = [
+const BY_HAND: [(&str, &str); 7] = [
+    ("AnyOf", "policies"),
     ("Document", "policies"),
     ("Document", "routes"),
     ("Document", "route_overrides"),

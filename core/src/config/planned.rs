@@ -48,8 +48,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
 
 /// Policy types of the language that are not carried out yet.
 pub(crate) const POLICY_TYPES: &[&str] = &[
-    "AnyOf",
-    "ApiKey",
     "BasicAuth",
     "BodyLimit",
     "Cel",

@@ -104,6 +104,8 @@ macro_rules! kinds {
 
 kinds! {
     JwtValidation(JwtValidation) = "JWT_Validation", Authentication;
+    ApiKey(ApiKey) = "ApiKey", Authentication;
+    AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;
     Ttl(Ttl) = "TTL", Caching;
@@ -202,6 +204,47 @@ impl<'de> Deserialize<'de> for RequiredClaims {
         deserializer.deserialize_any(Either)
     }
 }
+
+/// `ApiKey`: who makes the request, by a key that was handed out. `tollgate key` makes keys and their digests.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ApiKey {
+    /// The keys that were handed out.
+    pub keys: Vec<HandedOut>,
+    /// The header that holds the key.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// The query parameter that holds the key, instead of a header; it is removed before the request is sent on.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// Metadata passed to the service: name → header. Clients can't send these headers.
+    #[serde(default)]
+    pub forward_metadata: BTreeMap<String, String>,
+}
+
+/// A key that was handed out, as its digest.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HandedOut {
+    /// `sha256:` and the digest of the key in hexadecimal. The key itself stands nowhere.
+    pub hash: String,
+    /// Who holds it. Several keys may have the same subject.
+    pub subject: String,
+    /// The roles of the subject.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// What else is known of it: policies see it like the claims of a token.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// When the key ends, as `2030-01-01T00:00:00Z`.
+    #[serde(default)]
+    pub expires: Option<String>,
+}
+
+/// `AnyOf`: several types of credentials; the first that a request carries decides.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AnyOf {}
 
 /// `FixedWindow`: so many requests a window, windows aligned to the epoch.
 #[derive(Debug, Clone, Deserialize)]
@@ -388,6 +431,22 @@ fn body(node: &Node, findings: &Findings) -> Body {
     let when: &[&str] = if node.get("when").is_some() { &["when"] } else { &[] };
     let kind = Kind::read(name, node, &[HEAD, when].concat(), findings);
     kind.map_or(Body::Unreadable(Kind::stage_of(name)), Body::Kind)
+}
+
+/// Reads one of the ways of [`AnyOf`]: a policy for authentication.
+pub(crate) fn way(node: &Node, findings: &Findings) -> Option<Kind> {
+    match body(node, findings) {
+        Body::Kind(kind) if kind.stage() == Stage::Authentication && !matches!(kind, Kind::AnyOf(_)) => {
+            Some(kind)
+        }
+        Body::Kind(_) => {
+            let span = node.span_of("type");
+            let cure = "ways are policies for authentication, such as `JWT_Validation` and `ApiKey`";
+            findings.push(Problem::error(span, "this is no way to prove an identity").cure(cure));
+            None
+        }
+        Body::Removal | Body::Unreadable(_) => None,
+    }
 }
 
 /// Without a type it is not known which keys are unknown, but some look much like those of every policy.

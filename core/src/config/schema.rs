@@ -74,6 +74,14 @@ fn put(object: &mut Value, key: &str, property: Value) {
     }
 }
 
+/// A policy that needs no name, since nothing replaces it.
+fn unnamed(mut policy: Value) -> Value {
+    if let Some(Value::Array(required)) = policy.get_mut("required") {
+        required.retain(|key| key != "name");
+    }
+    policy
+}
+
 /// One alternative for each type, and one for the removal of a policy.
 fn policy(generator: &mut SchemaGenerator) -> Value {
     let head = object::<Head>(generator);
@@ -89,6 +97,15 @@ fn policy(generator: &mut SchemaGenerator) -> Value {
         }
         if let Some(Value::Object(own)) = fields.remove("properties") {
             properties.extend(own);
+        }
+        if name == "AnyOf" {
+            let what =
+                "The ways, each written as a policy for authentication; the first that is there decides.";
+            // They stand before it among the kinds.
+            let ways: Vec<Value> = alternatives.iter().take(2).cloned().map(unnamed).collect();
+            let items = json!({"oneOf": ways});
+            let list = json!({"type": "array", "description": what, "minItems": 1, "items": items});
+            properties.insert("policies".to_owned(), list);
         }
         let mut required = vec![json!("name"), json!("type")];
         if let Some(Value::Array(own)) = fields.remove("required") {

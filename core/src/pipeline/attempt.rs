@@ -8,10 +8,7 @@ use crate::{
     body::Body,
     host::Host,
     identity::Identity,
-    policy::{
-        Plan,
-        jwt_validation::{JwtValidation, TokenSource},
-    },
+    policy::{Authentication, Plan, jwt_validation::TokenSource},
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -35,7 +32,7 @@ pub(super) struct Outgoing<'r> {
     pub(super) plan: &'r Plan,
     pub(super) identity: Option<&'r Identity>,
     /// The policy that checked the credentials.
-    pub(super) credential: Option<&'r JwtValidation>,
+    pub(super) credential: Option<&'r Authentication>,
     pub(super) granted: Granted,
 }
 
@@ -91,11 +88,11 @@ fn prepare<H: Host>(
         .target
         .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
         .map_err(|_| Refusal::BadGateway)?;
-    let hides =
-        |policy: &&JwtValidation| route.hide_credentials || matches!(policy.source, TokenSource::Query(_));
-    if let Some(policy) = outgoing.credential.filter(hides) {
-        target =
-            without_credential(&policy.source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
+    if let Some(source) = outgoing.credential.and_then(Authentication::source)
+        // What stands in a target gets into logs, so it never goes on.
+        && (route.hide_credentials || matches!(source, TokenSource::Query(_)))
+    {
+        target = without_credential(source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
     }
     head.uri = target.into();
     head.version = http::Version::HTTP_11;

@@ -9,24 +9,74 @@ use crate::{
     identity::Identity,
     keys::NoKey,
     policy::{
-        Applied,
+        Applied, Authentication,
+        api_key::{self, ApiKey, KeyFault},
         jwt_validation::{self, JwtValidation, Source, TokenFault, digest},
     },
     refusal::Refusal,
 };
 
-pub(super) async fn identify<H: Host>(
+/// Who makes the request, and by which way that was found out.
+pub(super) async fn identify<'p, H: Host>(
     host: &H,
-    applied: &Applied<JwtValidation>,
+    applied: &'p Applied<Authentication>,
+    facts: &Facts<'_>,
+    account: &mut Account<'_>,
+) -> Result<(Arc<Identity>, &'p Authentication), Refusal> {
+    let mut way: &Authentication = applied;
+    while let Authentication::AnyOf(several) = way {
+        let present = several.present(facts.head);
+        let chosen =
+            present.and_then(|way| way.ok_or_else(|| Refusal::MissingCredentials(applied.challenges())));
+        if let Err(refusal) = &chosen {
+            account.policy(applied, || jwt_validation::refused(refusal));
+        }
+        way = chosen?;
+    }
+    let identity = match way {
+        Authentication::JwtValidation(policy) => {
+            let found = find(host, policy, facts, &mut account.detail).await;
+            account.policy(applied, || match &found {
+                Ok((identity, source)) => policy.said(identity, *source, facts.now),
+                Err(refusal) => jwt_validation::refused(refusal),
+            });
+            found?.0
+        }
+        Authentication::ApiKey(policy) => by_key(policy, applied, facts, account)?,
+        // INVARIANT: the loop ends only with another.
+        Authentication::AnyOf(_) => return Err(Refusal::MissingCredentials(applied.challenges())),
+    };
+    Ok((identity, way))
+}
+
+fn by_key(
+    policy: &ApiKey,
+    applied: &Applied<Authentication>,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
 ) -> Result<Arc<Identity>, Refusal> {
-    let found = find(host, applied, facts, &mut account.detail).await;
-    account.policy(applied, || match &found {
-        Ok((identity, source)) => applied.said(identity, *source, facts.now),
-        Err(refusal) => jwt_validation::refused(refusal),
-    });
-    found.map(|(identity, _)| identity)
+    let key = policy
+        .key(facts.head)
+        .and_then(|key| key.ok_or_else(|| Refusal::MissingKey(format!("ApiKey {}", policy.place()))));
+    let key = match key {
+        Ok(key) => key,
+        Err(refusal) => {
+            account.policy(applied, || jwt_validation::refused(&refusal));
+            return Err(refusal);
+        }
+    };
+    let found = policy.admit(&key, facts.now);
+    account.policy(applied, || api_key::said(found));
+    match found {
+        Ok(known) => Ok(known.identity.clone()),
+        Err(fault) => {
+            account.detail = Some(match fault {
+                KeyFault::Unknown => "no such key".to_owned(),
+                KeyFault::Expired => "the key has expired".to_owned(),
+            });
+            Err(Refusal::InvalidKey)
+        }
+    }
 }
 
 async fn find<H: Host>(

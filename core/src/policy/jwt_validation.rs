@@ -63,6 +63,18 @@ pub(crate) enum TokenSource {
     Query(String),
 }
 
+impl TokenSource {
+    /// The field that holds the credential, among others maybe. For a query parameter none does; `Authorization`
+    /// stands for it then.
+    pub(crate) fn field(&self) -> &HeaderName {
+        match self {
+            Self::Bearer | Self::Query(_) => &header::AUTHORIZATION,
+            Self::Header(name) => name,
+            Self::Cookie(_) => &header::COOKIE,
+        }
+    }
+}
+
 /// A token whose signature was good.
 #[derive(Debug, Clone)]
 pub(crate) struct Verified {

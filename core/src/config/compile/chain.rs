@@ -238,8 +238,9 @@ impl<'w> Chains<'w> {
             let origin = link.origin.clone();
             let Linked::Policy(_, compiled) = &link.body else { continue };
             match compiled {
-                Compiled::JwtValidation(policy) => {
-                    plan.authentication = Some(Applied { policy: policy.clone(), origin, except });
+                Compiled::Authentication(policy) => {
+                    let policy = Arc::new(policy.clone());
+                    plan.authentication = Some(Applied { policy, origin, except });
                 }
                 Compiled::FixedWindow(policy) => {
                     plan.limits.push(Applied { policy: policy.clone(), origin, except })

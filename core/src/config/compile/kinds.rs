@@ -1,5 +1,7 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
+mod api_key;
+
 use std::{collections::HashMap, sync::Arc};
 
 use http::HeaderName;
@@ -16,6 +18,8 @@ use crate::{
     },
     keys::{KeyRing, KeySet},
     policy::{
+        Authentication,
+        any_of::AnyOf,
         compression::{Compression, MediaRange},
         fixed_window::{FixedWindow, Per},
         jwt_validation::{self, JwtValidation, Required, TokenSource},
@@ -33,7 +37,7 @@ const KEYS_TIMEOUT_MS: u64 = 5_000;
 /// A compiled policy.
 #[derive(Debug, Clone)]
 pub(super) enum Compiled {
-    JwtValidation(Arc<JwtValidation>),
+    Authentication(Authentication),
     FixedWindow(Arc<FixedWindow>),
     Rbac(Arc<Rbac>),
     Ttl(Arc<Ttl>),
@@ -61,9 +65,9 @@ impl Kinds {
         bench: &Bench<'_>,
     ) -> Option<Compiled> {
         match kind {
-            Kind::JwtValidation(keys) => self
-                .jwt_validation(keys, node, services, bench)
-                .map(|policy| Compiled::JwtValidation(policy.into())),
+            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::AnyOf(_) => {
+                self.authentication(kind, node, services, bench).map(Compiled::Authentication)
+            }
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
@@ -72,6 +76,43 @@ impl Kinds {
             Kind::Compression(keys) => {
                 compression(keys, node, bench).map(|policy| Compiled::Compression(policy.into()))
             }
+        }
+    }
+
+    fn authentication(
+        &mut self,
+        kind: &Kind,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Authentication> {
+        match kind {
+            Kind::JwtValidation(keys) => {
+                let policy = self.jwt_validation(keys, node, services, bench)?;
+                Some(Authentication::JwtValidation(policy.into()))
+            }
+            Kind::ApiKey(keys) => {
+                let policy = api_key::api_key(keys, node, &mut self.identity_headers, bench)?;
+                Some(Authentication::ApiKey(policy.into()))
+            }
+            Kind::AnyOf(_) => {
+                let items = node.get("policies").map_or(&[][..], Node::items);
+                if items.is_empty() {
+                    let span = node.span_of("policies");
+                    let cure = "name the ways: `policies: [{type: JWT_Validation, …}, {type: ApiKey, …}]`";
+                    bench.note(Problem::error(span, "`AnyOf` has no `policies` to choose from").cure(cure));
+                    return None;
+                }
+                let ways: Vec<Authentication> = items
+                    .iter()
+                    .filter_map(|item| {
+                        let kind = written::way(item, bench.findings)?;
+                        self.authentication(&kind, item, services, bench)
+                    })
+                    .collect();
+                (ways.len() == items.len()).then(|| Authentication::AnyOf(AnyOf { ways }.into()))
+            }
+            _ => None,
         }
     }
 

@@ -1,7 +1,5 @@
 //! Answers that are kept for whom they were not made, and such as are kept for nobody.
 
-use http::header;
-
 use super::{
     rule::Rule,
     subject::{Subject, path},
@@ -72,13 +70,11 @@ fn varies_by_credentials(holding: &Holding<'_>) -> bool {
     let (Some(jwt), Some(cache)) = (&holding.plan.authentication, &holding.plan.caching) else {
         return false;
     };
-    let name = match &jwt.source {
-        TokenSource::Bearer => &header::AUTHORIZATION,
-        TokenSource::Header(name) => name,
-        TokenSource::Cookie(_) => &header::COOKIE,
-        TokenSource::Query(_) => return false,
+    let told_apart = |source: &TokenSource| match source {
+        TokenSource::Query(_) => false,
+        source => cache.vary_by.contains(source.field()),
     };
-    cache.vary_by.contains(name)
+    jwt.sources().iter().all(told_apart)
 }
 
 fn defeated(subject: &Subject<'_>) -> Vec<Problem> {

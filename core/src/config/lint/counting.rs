@@ -85,10 +85,11 @@ fn spoofable(subject: &Subject<'_>) -> Vec<Problem> {
 /// Whether clients may give a part of the key another value with each request.
 fn is_chosen(per: &Per, holding: &Holding<'_>) -> bool {
     let Per::Header(name) = per else { return false };
-    let checked = holding.plan.authentication.as_ref().is_some_and(|jwt| match &jwt.source {
-        TokenSource::Bearer => name == http::header::AUTHORIZATION,
-        TokenSource::Header(own) => name == own,
-        TokenSource::Cookie(_) | TokenSource::Query(_) => false,
+    let checked = holding.plan.authentication.as_ref().is_some_and(|way| {
+        let is_own = |source: &TokenSource| {
+            matches!(source, TokenSource::Bearer | TokenSource::Header(_)) && source.field() == name
+        };
+        way.sources().iter().any(is_own)
     });
     !checked && !holding.route.fixes_header(name.as_str())
 }

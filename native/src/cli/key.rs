@@ -1,0 +1,64 @@
+//! `tollgate key`: API keys and the digests by which a configuration knows them.
+
+use std::{io::Read, process::ExitCode};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use clap::{Args, Subcommand};
+use tollgate_core::policy::api_key::ApiKey;
+
+/// 256 bits: nobody guesses such a key, so its digest may be a fast one.
+const KEY_BYTES: usize = 32;
+
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// Exit code 0: done. 1: there is no randomness, or no key to be read.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key, and print it with what to write into the configuration. It is shown once and kept nowhere.
+    New {
+        /// Whose key it is.
+        #[arg(long, default_value = "SUBJECT")]
+        subject: String,
+        /// What the key begins with, so that scanners for leaked secrets find it.
+        #[arg(long, default_value = "tg_")]
+        prefix: String,
+    },
+    /// Read a key from standard input and print its `sha256:…`.
+    Hash,
+}
+
+impl Key {
+    pub(super) fn execute(self) -> ExitCode {
+        match self.action {
+            Action::New { subject, prefix } => {
+                let mut bytes = [0; KEY_BYTES];
+                if let Err(error) = getrandom::fill(&mut bytes) {
+                    return super::fail(1, format_args!("no randomness: {error}"));
+                }
+                let key = format!("{prefix}{}", Base64UrlUnpadded::encode_string(&bytes));
+                let line = format!("{{hash: \"{}\", subject: {subject:?}}}", digest(&key));
+                super::print(format_args!("{key}\n\n# under `keys:` of an ApiKey policy\n- {line}\n"))
+            }
+            Action::Hash => {
+                let mut key = String::new();
+                if let Err(error) = std::io::stdin().read_to_string(&mut key) {
+                    return super::fail(1, format_args!("the key can't be read: {error}"));
+                }
+                let key = key.trim_end_matches(['\r', '\n']);
+                if key.is_empty() {
+                    return super::fail(1, "there is no key on standard input");
+                }
+                super::print(format_args!("{}\n", digest(key)))
+            }
+        }
+    }
+}
+
+fn digest(key: &str) -> String {
+    let hex: String = ApiKey::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
