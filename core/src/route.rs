@@ -128,4 +128,16 @@ impl Router {
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
+
+    /// Every plan there is: the route that it is for, the pattern of the paths on which it may hold, and the plan.
+    /// For whoever wants to know what a configuration holds; requests find theirs by [`Self::find`].
+    pub fn plans(&self) -> impl Iterator<Item = (&Route, &Pattern, &Arc<Plan>)> {
+        let leaves = self.hosts.all().flat_map(|paths| &paths.leaves);
+        let candidates =
+            leaves.flat_map(|leaf| leaf.candidates.iter().map(move |candidate| (leaf, candidate)));
+        candidates.flat_map(|(leaf, candidate)| {
+            let plans = candidate.plans.by_conditions.iter();
+            plans.filter_map(|plan| Some((self.routes.get(candidate.route)?, &leaf.pattern, plan)))
+        })
+    }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Paths {
 /// What may serve the paths of one pattern that no more specific pattern matches.
 #[derive(Debug)]
 pub(crate) struct Leaf {
+    pub(super) pattern: Pattern,
     pub(super) candidates: Vec<Candidate>,
 }
 
