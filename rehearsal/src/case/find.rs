@@ -83,6 +83,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tests_are_found_by_their_names_and_below_the_folder_for_them() {
+        let root = std::env::temp_dir().join(format!("tollgate-find-{}", std::process::id()));
+        for folder in ["tests/deep", "services/shop", ".hidden", "node_modules"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let files = ["tollgate.yaml", "b.test.yaml", "tests/deep/a.yaml", "services/shop/c.test.yaml"];
+        for file in files.into_iter().chain([".hidden/d.test.yaml", "node_modules/e.test.yaml"]) {
+            fs::write(root.join(file), "").unwrap();
+        }
+        let found = tests(&root).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.strip_prefix(&root).ok()?.to_str()).collect();
+        assert_eq!(names, ["b.test.yaml", "services/shop/c.test.yaml", "tests/deep/a.yaml"]);
+        assert_eq!(configuration(&root.join("b.test.yaml")), configuration(&root.join("tests/a.yaml")));
+        assert_eq!(configuration(&root.join("services/shop/c.test.yaml")), None);
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
     fn a_path_has_no_detours() {
         for (path, wanted) in
             [("./a/../b.yaml", "b.yaml"), ("../a", "../a"), ("a/./b/../../c", "c"), ("/a/../b", "/b")]
