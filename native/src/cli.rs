@@ -6,6 +6,7 @@ mod proxy;
 mod run;
 mod schema;
 mod serve;
+mod test;
 mod validate;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Check a configuration and list everything that is wrong with it.
     Validate(validate::Validate),
+    /// Play the tests of a configuration in memory, and say what does not hold and what no test asks.
+    Test(test::Test),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -45,6 +48,7 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
+            Command::Test(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),
