@@ -65,6 +65,10 @@ impl Coverage {
     /// Notes what there is in a configuration.
     pub fn add(&mut self, configuration: &str, gateway: &Gateway) {
         let known = self.configurations.entry(configuration.to_owned()).or_default();
+        // The same files have the same parts, whatever their variables are.
+        if known.files == gateway.files() {
+            return;
+        }
         known.files = gateway.files().to_vec();
         for route in gateway.router().routes() {
             known.note(Kind::Route, route.span, route.pattern.as_str(), false);

@@ -97,14 +97,12 @@ impl Test {
         let report = match self.play(files) {
             Ok(report) => report,
             Err(mistakes) => {
-                for mistake in mistakes {
-                    super::fail(2, mistake);
-                }
+                mistakes.iter().for_each(crate::notice::say);
                 return 2;
             }
         };
         if let Err(error) = self.tell(&report) {
-            super::fail(2, error);
+            crate::notice::say(error);
             return 2;
         }
         let uncovered = report.coverage.as_ref().is_some_and(|coverage| !coverage.is_whole());
