@@ -15,7 +15,7 @@ const FOREIGN: [&str; 2] = ["target", "node_modules"];
 const CONFIGURATION: &str = "tollgate.yaml";
 
 /// The test files at `path`, sorted: the file itself, or in a folder every `*.test.yaml` in it and below, and
-/// every `*.yaml` below its `tests`.
+/// every `*.yaml` below its `tests`, which it may be itself.
 pub fn tests(path: &Path) -> Result<Vec<PathBuf>, String> {
     let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if metadata.is_file() {
@@ -24,7 +24,7 @@ pub fn tests(path: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
     let is_test = |path: &Path| path.to_string_lossy().ends_with(".test.yaml");
     walk(path, MAX_DEPTH, &is_test, &mut found)?;
-    let folder = path.join("tests");
+    let folder = if path.ends_with("tests") { path.to_owned() } else { path.join("tests") };
     if folder.is_dir() {
         walk(&folder, MAX_DEPTH, &|path| path.extension().is_some_and(|own| own == "yaml"), &mut found)?;
     }
@@ -95,6 +95,7 @@ mod tests {
         let found = tests(&root).unwrap();
         let names: Vec<_> = found.iter().filter_map(|path| path.strip_prefix(&root).ok()?.to_str()).collect();
         assert_eq!(names, ["b.test.yaml", "services/shop/c.test.yaml", "tests/deep/a.yaml"]);
+        assert_eq!(tests(&root.join("tests")).unwrap().len(), 1);
         assert_eq!(configuration(&root.join("b.test.yaml")), configuration(&root.join("tests/a.yaml")));
         assert_eq!(configuration(&root.join("services/shop/c.test.yaml")), None);
         fs::remove_dir_all(&root).unwrap();
