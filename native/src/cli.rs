@@ -10,6 +10,7 @@ mod proxy;
 mod run;
 mod schema;
 mod serve;
+mod test;
 mod validate;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Pass(pass::Pass),
     /// Say what is unwise in a valid configuration: what a reviewer would object to.
     Lint(lint::Lint),
+    /// Play the tests of a configuration in memory, and say what does not hold and what no test asks.
+    Test(test::Test),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -61,6 +64,7 @@ impl Cli {
             Command::Key(command) => command.execute(),
             Command::Pass(command) => command.execute(),
             Command::Lint(command) => command.execute(),
+            Command::Test(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),

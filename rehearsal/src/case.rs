@@ -3,6 +3,7 @@
 //! Nothing is played here, and nothing is known here of the hosts that cases are played on.
 
 pub mod expect;
+pub mod find;
 pub mod read;
 pub mod request;
 pub mod script;
@@ -106,6 +107,8 @@ pub struct Given {
     pub time: Option<Instant>,
     /// The services behind the gateway, by name, and what they answer.
     pub upstreams: BTreeMap<String, Script>,
+    /// What all services answer that are not among them. Only the fake host has it.
+    pub default_upstream: Option<Script>,
     /// Variables of the configuration. `${UPSTREAM_NAME}` in a value is the URL of that upstream.
     pub vars: BTreeMap<String, String>,
     /// What the platform fails to lend. Only the fake host can be made to fail.

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, respo
 use tollgate_core::{
     body::Body,
     config::{Files, Host},
+    gateway::Gateway,
     host::Peer,
     pipeline,
 };
@@ -17,50 +18,57 @@ use self::{body::FakeBody, host::FakeHost};
 use crate::{
     case::read::Scene,
     observed::Raw,
-    play::{Act, Play, Sent},
+    play::{Act, Play, Sending, Sent},
     setting::{authority, gateway},
     upstream::Upstreams,
 };
 
-/// Plays a case.
+/// Plays a case; what came of each of its requests.
 pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Result<Vec<Raw>, String> {
-    let urls: BTreeMap<_, _> =
-        play.upstreams.keys().map(|name| (name.clone(), format!("http://{}", authority(name)))).collect();
-    let gateway = gateway(scene, &urls, files, Host::Native)?;
-    let host = FakeHost::new(play.start, Upstreams::new(&play.upstreams), &scene.case.given.failing);
+    let gateway = gateway(scene, &urls(play), files, Host::Native)?;
+    play_on(&gateway, scene, play).await
+}
+
+/// Where the upstreams of a case are on this stage.
+pub fn urls(play: &Play) -> BTreeMap<String, String> {
+    play.upstreams.keys().map(|name| (name.clone(), format!("http://{}", authority(name)))).collect()
+}
+
+/// Plays a case on a gateway that has served nobody yet.
+pub async fn play_on(gateway: &Gateway, scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
+    let upstreams = Upstreams::new(&play.upstreams).with_others(play.others.as_ref());
+    let host = FakeHost::new(play.start, upstreams, &scene.case.given.failing);
     let mut observed = Vec::new();
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => host.advance(*milliseconds),
             Act::Change(scripts) => host.upstreams.change(scripts),
-            Act::Send(sending) => {
-                let sent = &sending.sent;
-                let mut raw = match request(sent) {
-                    Ok(request) => {
-                        let response =
-                            pipeline::handle(&gateway, &host, &Peer::new(sent.peer, false), request).await;
-                        let (mut head, body) = response.into_parts();
-                        frame(&mut head, &sent.method, body.length());
-                        let (body, broken) =
-                            if sent.method == "HEAD" { Default::default() } else { body.collect() };
-                        Raw {
-                            status: head.status.as_u16(),
-                            headers: lines(&head.headers),
-                            body,
-                            broken,
-                            ..Raw::default()
-                        }
-                    }
-                    Err(why) => return Err(format!("{}: core can't be asked this: {why}", sending.place)),
-                };
-                host.run_jobs().await;
-                raw.seen = host.upstreams.take_seen();
-                raw.event = host.take_event();
-                observed.push(raw);
-            }
+            Act::Send(sending) => observed.push(send(gateway, &host, sending).await?),
         }
     }
     Ok(observed)
+}
+
+async fn send(gateway: &Gateway, host: &FakeHost, sending: &Sending) -> Result<Raw, String> {
+    let sent = &sending.sent;
+    let request =
+        request(sent).map_err(|why| format!("{}: core can't be asked this: {why}", sending.place))?;
+    let response = pipeline::handle(gateway, host, &Peer::new(sent.peer, false), request).await;
+    let (mut head, body) = response.into_parts();
+    frame(&mut head, &sent.method, body.length());
+    let (body, broken) = if sent.method == "HEAD" { Default::default() } else { body.collect() };
+    host.run_jobs().await;
+    let (event, trail) = host.take_event().unzip();
+    Ok(Raw {
+        status: head.status.as_u16(),
+        headers: lines(&head.headers),
+        body,
+        broken,
+        seen: host.upstreams.take_seen(),
+        event,
+        trail: trail.flatten(),
+        unknown: host.take_unknown(),
+    })
 }
 
 /// A request as a server would hand it to core.

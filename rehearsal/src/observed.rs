@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tollgate_core::event::Event;
+use tollgate_core::{event::Event, trail::Trail};
 
 use crate::{coding, play::Sent, upstream::Seen};
 
@@ -30,10 +30,14 @@ pub struct Raw {
     pub seen: Vec<(String, Seen)>,
     /// What was recorded.
     pub event: Option<Noted>,
+    /// How it was decided, where the host tells.
+    pub trail: Option<Trail>,
+    /// Services that were asked though nothing is given for them, where the host knows.
+    pub unknown: Vec<String>,
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Observed {
     /// The status.
     pub status: u16,
@@ -47,6 +51,10 @@ pub struct Observed {
     pub upstream: BTreeMap<String, Vec<Shown>>,
     /// What was recorded.
     pub event: Option<Noted>,
+    /// How it was decided, where the host tells. Hosts are compared without it.
+    pub trail: Option<Trail>,
+    /// Services that were asked though nothing is given for them, where the host knows.
+    pub unknown: Vec<String>,
 }
 
 /// Field lines by name.
@@ -150,6 +158,8 @@ impl Observed {
             broken: raw.broken,
             upstream,
             event: raw.event,
+            trail: raw.trail,
+            unknown: raw.unknown,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A case made concrete, once for all hosts: tokens signed, content generated, every field of a request there.
 //! What is left open is where upstreams are, which each host says for itself.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::Path, sync::Arc};
 
 use bytes::Bytes;
 
@@ -24,6 +24,8 @@ pub struct Play {
     pub start: u64,
     /// The upstreams at the beginning.
     pub upstreams: BTreeMap<String, Script>,
+    /// What all others answer, if anything.
+    pub others: Option<Script>,
     /// What happens.
     pub acts: Vec<Act>,
 }
@@ -46,8 +48,31 @@ pub struct Sending {
     pub sent: Arc<Sent>,
     /// What must come of it.
     pub expect: Option<Arc<Expect>>,
-    /// Where it is, for people.
-    pub place: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a request of a case is written, and which of its repetitions it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: Arc<Path>,
+    /// The line.
+    pub line: u64,
+    /// Counted among the case's steps.
+    pub step: usize,
+    /// Which time it is made, of how many.
+    pub round: (usize, usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: step {}", self.file.display(), self.line, self.step)?;
+        match self.round {
+            (_, 1) => Ok(()),
+            (round, of) => write!(f, ", {round} of {of}"),
+        }
+    }
 }
 
 /// A request as it goes over the wire.
@@ -86,35 +111,37 @@ impl Play {
         let start = given.time.unwrap_or_default().0;
         let mut now = start;
         let mut acts = Vec::new();
+        let file: Arc<Path> = scene.file.as_path().into();
         for (index, step) in scene.case.steps.iter().enumerate() {
-            let place = format!("{}:{}: step {}", scene.file.display(), step.referenced.line(), index + 1);
+            let line = step.referenced.line();
+            let place = |round| Place { file: file.clone(), line, step: index + 1, round };
+            let at = |why: String| format!("{}:{line}:{}: {why}", file.display(), step.referenced.column());
             match &step.value {
                 Step::Advance(milliseconds) => {
                     now += milliseconds;
                     acts.push(Act::Advance(*milliseconds));
                 }
                 Step::Change(scripts) => {
-                    if let Some(name) = scripts.keys().find(|name| !given.upstreams.contains_key(*name)) {
-                        return Err(format!("{place}: the upstream `{name}` is not among those given"));
+                    let known = |name: &String| given.upstreams.contains_key(name);
+                    if let Some(name) = scripts.keys().find(|name| !known(name))
+                        && given.default_upstream.is_none()
+                    {
+                        return Err(at(format!("the upstream `{name}` is not among those given")));
                     }
                     acts.push(Act::Change(scripts.clone()));
                 }
                 Step::Ask(ask) => {
-                    let sent = Arc::new(sent(&ask.request, now).map_err(|why| format!("{place}: {why}"))?);
+                    let sent = Arc::new(sent(&ask.request, now).map_err(at)?);
                     let expect = ask.expect.clone().map(Arc::new);
                     for round in 1..=ask.repeat {
-                        let of = if ask.repeat > 1 {
-                            format!(", {round} of {}", ask.repeat)
-                        } else {
-                            String::new()
-                        };
-                        let place = format!("{place}{of}");
+                        let place = place((round, ask.repeat));
                         acts.push(Act::Send(Sending { sent: sent.clone(), expect: expect.clone(), place }));
                     }
                 }
             }
         }
-        Ok(Self { start, upstreams: given.upstreams.clone(), acts })
+        let (upstreams, others) = (given.upstreams.clone(), given.default_upstream.clone());
+        Ok(Self { start, upstreams, others, acts })
     }
 
     /// The requests, in their order.

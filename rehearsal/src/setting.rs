@@ -1,9 +1,17 @@
 //! The configuration of a case and what fills it in, once it is known where upstreams are.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    fmt,
+};
 
 use tollgate_core::{
-    config::{self, Files, Host},
+    config::{
+        self, Files, Host,
+        bundle::{self, Bundle},
+        problem::Report,
+    },
     gateway::Gateway,
 };
 
@@ -23,7 +31,54 @@ pub fn gateway(
     let (name, text) = filled.configuration(files)?;
     let variables = |name: &str| filled.variable(name);
     let loaded = config::load(&name, text, files, &variables, host);
-    loaded.gateway.ok_or_else(|| format!("the configuration is not valid\n{}", loaded.report.render()))
+    loaded.gateway.ok_or_else(|| invalid(&loaded.report))
+}
+
+/// The configurations of many cases, of which each file is read and parsed once.
+pub struct Library<'f> {
+    files: &'f dyn Files,
+    read: RefCell<HashMap<Title, Bundle>>,
+}
+
+/// Names a configuration: its file, and the variables on which may depend what it includes.
+type Title = (String, BTreeMap<String, String>);
+
+impl<'f> Library<'f> {
+    /// Nothing is read yet.
+    pub fn new(files: &'f dyn Files) -> Self {
+        Self { files, read: RefCell::default() }
+    }
+
+    /// Compiles the configuration of a case whose upstreams are at these URLs.
+    pub fn gateway(&self, scene: &Scene, urls: &BTreeMap<String, String>) -> Result<Gateway, String> {
+        let Some(Config::File(path)) = &scene.case.config else {
+            return gateway(scene, urls, self.files, Host::Native);
+        };
+        let filled = Filled::new(scene, urls);
+        let variables = |name: &str| filled.variable(name);
+        let title = (path.clone(), filled.variables.clone());
+        let mut read = self.read.borrow_mut();
+        let bundle = match read.entry(title) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let (name, text) = filled.configuration(self.files)?;
+                let (bundle, report) = bundle::bundle(&name, text, self.files, &variables, Host::Native);
+                place.insert(bundle.ok_or_else(|| invalid(&report))?)
+            }
+        };
+        let loaded = bundle.load(&variables, Host::Native);
+        loaded.gateway.ok_or_else(|| invalid(&loaded.report))
+    }
+}
+
+impl fmt::Debug for Library<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library").field("read", &self.read.borrow().keys()).finish_non_exhaustive()
+    }
+}
+
+fn invalid(report: &Report) -> String {
+    format!("the configuration is not valid\n{}", report.render())
 }
 
 /// The configuration of a case and what fills it in, once it is known where upstreams are.
@@ -45,21 +100,21 @@ impl<'s> Filled<'s> {
         };
         let given = scene.case.given.vars.iter().map(|(name, value)| (name.clone(), fill(value)));
         let mut variables: BTreeMap<String, String> = given.collect();
-        variables
-            .entry("JWKS".to_owned())
-            .or_insert_with(|| keys::set(&[Key::Main, Key::Ec, Key::Rsa]).to_string());
         variables.extend(upstreams.iter().map(|(name, url)| (name.clone(), (*url).clone())));
         Self { scene, variables }
     }
 
     /// The value of a variable.
     pub fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
+        // Made when it is asked for: a key pair of RSA takes longer than all else that a case does.
+        self.variables.get(name).cloned().or_else(|| (name == KEYS).then(public_keys))
     }
 
     /// All of them.
     pub fn variables(&self) -> BTreeMap<String, String> {
-        self.variables.clone()
+        let mut variables = self.variables.clone();
+        variables.entry(KEYS.to_owned()).or_insert_with(public_keys);
+        variables
     }
 
     /// Its name for people, and its text.
@@ -77,13 +132,23 @@ impl<'s> Filled<'s> {
     }
 }
 
+/// The variable that holds the public keys.
+const KEYS: &str = "JWKS";
+
+fn public_keys() -> String {
+    keys::set(&[Key::Main, Key::Ec, Key::Rsa]).to_string()
+}
+
 /// The name of the variable that holds the URL of an upstream.
 fn variable(upstream: &str) -> String {
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("UPSTREAM_{}", upstream.chars().map(upper).collect::<String>())
 }
 
+/// What the authorities of upstreams end with (RFC 6761 §6.2: never anybody else's).
+pub(crate) const SUFFIX: &str = ".test";
+
 /// The authority by which an upstream is known on every stage.
 pub fn authority(upstream: &str) -> String {
-    format!("{upstream}.test")
+    format!("{upstream}{SUFFIX}")
 }

@@ -68,6 +68,8 @@ pub struct Message {
 #[derive(Debug, Default)]
 pub struct Upstreams {
     running: Mutex<BTreeMap<String, Running>>,
+    /// What others answer.
+    others: Option<Script>,
     seen: Mutex<Vec<(String, Seen)>>,
     asked: Notify,
 }
@@ -85,6 +87,24 @@ impl Upstreams {
         let upstreams = Self::default();
         upstreams.change(scripts);
         upstreams
+    }
+
+    /// The same, and what all others answer.
+    #[must_use]
+    pub fn with_others(self, others: Option<&Script>) -> Self {
+        Self { others: others.cloned(), ..self }
+    }
+
+    /// The name under which something is given for a service at an address: the address' own, which only
+    /// `${UPSTREAM_NAME}` brings there, or else the service's. None where nothing is given.
+    pub fn given_for(&self, address: Option<&str>, service: &str) -> Option<String> {
+        let mut running = lock(&self.running);
+        if let Some(name) = address.into_iter().chain([service]).find(|name| running.contains_key(*name)) {
+            return Some(name.to_owned());
+        }
+        let script = self.others.clone()?;
+        running.insert(service.to_owned(), Running { script, used: Vec::new() });
+        Some(service.to_owned())
     }
 
     /// Puts scripts in the place of those that were there.

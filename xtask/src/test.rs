@@ -13,6 +13,9 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     report.step("tests of the checks themselves", || run(&mut cargo("test -p xtask")))?;
     // The smoke tests drive the program as it ships, so it has to be there, with the features it ships with.
     report.step("the tollgate binary", || run(&mut cargo("build -p tollgate")))?;
+    report.step("the example's own tests", || {
+        run(&mut cargo("run -p tollgate -- test examples/agent-platform --fail-uncovered"))
+    })?;
     // Before the native tests, some of which run it in workerd.
     report.step("the Worker with test hooks", edge::build_for_tests)?;
     report.step("native tests", || run(&mut cargo("test --workspace --exclude xtask")))?;

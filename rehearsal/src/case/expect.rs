@@ -7,6 +7,7 @@ use serde::{
     de::{self, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::{Map, Value};
+use tollgate_core::trail::Verdict;
 
 use super::text::scalar;
 
@@ -27,6 +28,10 @@ pub struct Expect {
     pub upstream: UpstreamWish,
     /// What was recorded of the request.
     pub event: BTreeMap<String, String>,
+    /// What limits have left, by the name of the policy.
+    pub counters: BTreeMap<String, u64>,
+    /// Steps of the decision, in this order; there may be others before, between and after.
+    pub trail: Vec<StepWish>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +48,10 @@ struct Written {
     upstream: UpstreamWish,
     #[serde(default)]
     event: BTreeMap<String, String>,
+    #[serde(default)]
+    counters: BTreeMap<String, u64>,
+    #[serde(default)]
+    trail: Vec<StepWish>,
 }
 
 impl<'de> Deserialize<'de> for Expect {
@@ -64,6 +73,8 @@ impl<'de> Deserialize<'de> for Expect {
                     broken: false,
                     upstream: UpstreamWish::Unchecked,
                     event: BTreeMap::new(),
+                    counters: BTreeMap::new(),
+                    trail: Vec::new(),
                 })
             }
             fn visit_i64<E: de::Error>(self, status: i64) -> Result<Expect, E> {
@@ -73,10 +84,18 @@ impl<'de> Deserialize<'de> for Expect {
             }
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Expect, A::Error> {
                 let written = Written::deserialize(MapAccessDeserializer::new(access))?;
-                let Written { status, headers, body, refusal, broken, upstream, event } = written;
-                let headers =
-                    headers.into_iter().map(|(name, wish)| (name.to_ascii_lowercase(), wish)).collect();
-                Ok(Expect { status, headers, body, refusal, broken, upstream, event })
+                let headers = written.headers.into_iter();
+                Ok(Expect {
+                    status: written.status,
+                    headers: headers.map(|(name, wish)| (name.to_ascii_lowercase(), wish)).collect(),
+                    body: written.body,
+                    refusal: written.refusal,
+                    broken: written.broken,
+                    upstream: written.upstream,
+                    event: written.event,
+                    counters: written.counters,
+                    trail: written.trail,
+                })
             }
         }
         deserializer.deserialize_any(Either)
@@ -133,6 +152,8 @@ pub enum BodyWish {
     Contains(String),
     /// This is not in it.
     Lacks(String),
+    /// It is of this form; `*` stands for any text.
+    Matches(String),
     /// JSON that holds at least this.
     Json(Value),
     /// The generated content of so many bytes.
@@ -148,6 +169,7 @@ impl<'de> Deserialize<'de> for BodyWish {
         match sole(&value) {
             Some(("contains", value)) => scalar(value).map(Self::Contains),
             Some(("lacks", value)) => scalar(value).map(Self::Lacks),
+            Some(("matches", value)) => scalar(value).map(Self::Matches),
             Some(("json", value)) => Some(Self::Json(value.clone())),
             Some(("size", value)) => {
                 value.as_u64().and_then(|size| usize::try_from(size).ok()).map(Self::Generated)
@@ -156,7 +178,8 @@ impl<'de> Deserialize<'de> for BodyWish {
         }
         .ok_or_else(|| {
             D::Error::custom(
-                "expected a text, or one of `contains: TEXT`, `lacks: TEXT`, `json: SUBSET`, `size: BYTES`",
+                "expected a text, or one of `contains: TEXT`, `lacks: TEXT`, `matches: TEXT`, `json: SUBSET`, \
+                 `size: BYTES`",
             )
         })
     }
@@ -250,5 +273,62 @@ impl<'de> Deserialize<'de> for Asked {
             }
         }
         deserializer.deserialize_any(Either)
+    }
+}
+
+/// What a step of the decision must be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenStep")]
+pub struct StepWish {
+    /// What decided: `request`, `route`, `override`, `upstream`, `answer`, or a policy's type.
+    pub room: Option<String>,
+    /// The name of the policy.
+    pub policy: Option<String>,
+    /// `pass`, `skip`, `refuse` or `fail`.
+    pub verdict: Option<Verdict>,
+    /// This is in what it says.
+    pub contains: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenStep {
+    room: Option<String>,
+    policy: Option<String>,
+    verdict: Option<String>,
+    contains: Option<String>,
+}
+
+impl TryFrom<WrittenStep> for StepWish {
+    type Error = String;
+
+    fn try_from(written: WrittenStep) -> Result<Self, String> {
+        const KNOWN: [Verdict; 4] = [Verdict::Pass, Verdict::Skip, Verdict::Refuse, Verdict::Fail];
+        let WrittenStep { room, policy, verdict, contains } = written;
+        let named = |text: String| {
+            let found = KNOWN.into_iter().find(|verdict| verdict.name() == text);
+            found.ok_or_else(|| format!("`{text}` is none of `pass`, `skip`, `refuse`, `fail`"))
+        };
+        let wish = Self { room, policy, verdict: verdict.map(named).transpose()?, contains };
+        if wish == Self::default() {
+            return Err("a step has one at least of `room`, `policy`, `verdict`, `contains`".to_owned());
+        }
+        Ok(wish)
+    }
+}
+
+/// As it is written.
+impl fmt::Display for StepWish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = self.verdict.map(|verdict| verdict.name().to_owned());
+        let parts = [
+            ("room", &self.room),
+            ("policy", &self.policy),
+            ("verdict", &verdict),
+            ("contains", &self.contains),
+        ];
+        let parts =
+            parts.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value.as_ref()?)));
+        write!(f, "{{{}}}", parts.collect::<Vec<_>>().join(", "))
     }
 }

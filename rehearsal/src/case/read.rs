@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Case, Config, File, Given};
+use super::{Case, Config, File, Given, find};
 
 /// A case that can be played.
 #[derive(Debug, Clone)]
@@ -41,8 +41,18 @@ pub fn folder(folder: &Path) -> Result<Vec<Scene>, String> {
     Ok(scenes)
 }
 
+/// The cases of a file of tests, which mean the configuration nearby where they name none.
+pub fn tests(path: &Path) -> Result<Vec<Scene>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    scenes(path, &text, find::configuration(path).map(Config::File))
+}
+
 /// The cases of one file.
 pub fn file(path: &Path, text: &str) -> Result<Vec<Scene>, String> {
+    scenes(path, text, None)
+}
+
+fn scenes(path: &Path, text: &str, nearby: Option<Config>) -> Result<Vec<Scene>, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| {
         let place =
             error.location().map_or(String::new(), |place| format!("{}:{}:", place.line(), place.column()));
@@ -50,21 +60,25 @@ pub fn file(path: &Path, text: &str) -> Result<Vec<Scene>, String> {
         let what = error.without_snippet().to_string();
         format!("{}:{place} {}", path.display(), what.split(" at line ").next().unwrap_or_default())
     })?;
-    let topic = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("cases").to_owned();
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("cases");
+    let topic = stem.strip_suffix(".test").unwrap_or(stem).to_owned();
     let mut scenes: Vec<Scene> = Vec::new();
     for spanned in file.cases {
-        let (mut case, line) = (spanned.value, spanned.referenced.line());
-        let at = |what: &str| format!("{}:{line}: {what}", path.display());
+        let (mut case, at) = (spanned.value, spanned.referenced);
+        let (line, column) = (at.line(), at.column());
+        let at = |what: &str| format!("{}:{line}:{column}: {what}", path.display());
         if scenes.iter().any(|scene| scene.case.name == case.name) {
             return Err(at(&format!("there are two cases named `{}`", case.name)));
         }
         case.given = over(file.given.clone(), case.given);
-        let config = case.config.take().or_else(|| file.config.clone());
-        case.config =
-            Some(match config.ok_or_else(|| at("neither the case nor the file has a `config`"))? {
-                Config::File(name) => Config::File(beside(path, &name)),
-                inline @ Config::Inline(_) => inline,
-            });
+        case.config = match case.config.take().or_else(|| file.config.clone()) {
+            Some(Config::File(name)) => Some(Config::File(beside(path, &name))),
+            Some(inline @ Config::Inline(_)) => Some(inline),
+            None => nearby.clone(),
+        };
+        if case.config.is_none() {
+            return Err(at("neither the case nor the file has a `config`, and no `tollgate.yaml` is nearby"));
+        }
         scenes.push(Scene { topic: topic.clone(), file: path.to_owned(), line, case });
     }
     Ok(scenes)
@@ -74,13 +88,15 @@ fn over(base: Given, own: Given) -> Given {
     let mut given = base;
     given.time = own.time.or(given.time);
     given.upstreams.extend(own.upstreams);
+    given.default_upstream = own.default_upstream.or(given.default_upstream);
     given.vars.extend(own.vars);
     given.failing.extend(own.failing);
     given
 }
 
 fn beside(file: &Path, name: &str) -> String {
-    file.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)).display().to_string()
+    let joined = file.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+    find::plain(&joined).display().to_string()
 }
 
 #[cfg(test)]
@@ -112,7 +128,7 @@ mod tests {
         let scenes = file(Path::new("cases/x.yaml"), text).unwrap();
         let given = &scenes[0].case.given.upstreams;
         assert_eq!((given["a"].0[0].status, given["b"].0[0].status), (201, 404));
-        assert!(matches!(&scenes[0].case.config, Some(Config::File(path)) if path == "cases/../a.yaml"));
+        assert!(matches!(&scenes[0].case.config, Some(Config::File(path)) if path == "a.yaml"));
     }
 
     #[test]
@@ -124,6 +140,6 @@ mod tests {
     #[test]
     fn two_cases_never_share_a_name() {
         let text = "config: {}\ncases:\n  - {name: a, steps: []}\n  - {name: a, steps: []}\n";
-        assert_eq!(error(text), "cases/x.yaml:4: there are two cases named `a`");
+        assert_eq!(error(text), "cases/x.yaml:4:5: there are two cases named `a`");
     }
 }

@@ -8,13 +8,14 @@ use std::{
     },
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request, response};
 use tollgate_core::{
     body::BodyError,
     cache::{CacheKey, Lifetime, Stored},
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
+    trail::Trail,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey, pure},
     window::{Draw, FixedWindow, Quota},
@@ -24,6 +25,7 @@ use super::{body::FakeBody, lines};
 use crate::{
     case::Facility,
     observed::{Noted, noted},
+    setting::SUFFIX,
     upstream::{Message, Reply, Seen, Upstreams},
 };
 
@@ -37,7 +39,8 @@ pub(crate) struct FakeHost {
     counters: Mutex<HashMap<String, FixedWindow>>,
     cache: Mutex<HashMap<CacheKey, Kept>>,
     jobs: Mutex<Vec<Job>>,
-    event: Mutex<Option<Noted>>,
+    event: Mutex<Option<(Noted, Option<Trail>)>>,
+    unknown: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +61,7 @@ impl FakeHost {
             cache: Mutex::default(),
             jobs: Mutex::default(),
             event: Mutex::default(),
+            unknown: Mutex::default(),
         }
     }
 
@@ -80,9 +84,17 @@ impl FakeHost {
         }
     }
 
-    /// What was recorded last.
-    pub(crate) fn take_event(&self) -> Option<Noted> {
+    /// What was recorded last, and how it was decided.
+    pub(crate) fn take_event(&self) -> Option<(Noted, Option<Trail>)> {
         lock(&self.event).take()
+    }
+
+    /// The services that were asked though nothing is given for them, each once.
+    pub(crate) fn take_unknown(&self) -> Vec<String> {
+        let mut names = std::mem::take(&mut *lock(&self.unknown));
+        names.sort();
+        names.dedup();
+        names
     }
 }
 
@@ -111,8 +123,12 @@ impl Host for FakeHost {
     ) -> Result<Response<FakeBody>, HostError> {
         let fail =
             |kind, detail: &str| Err(HostError::new(kind, format!("{}: {detail}", endpoint.authority)));
-        let name = endpoint.hostname();
-        let name = name.strip_suffix(".test").unwrap_or(name);
+        let address = endpoint.hostname().strip_suffix(SUFFIX);
+        let Some(name) = self.upstreams.given_for(address, &endpoint.service) else {
+            lock(&self.unknown).push(endpoint.service.to_string());
+            return fail(HostErrorKind::Connect, "nothing is given for it");
+        };
+        let name = name.as_str();
         if self.upstreams.refuses(name) {
             return fail(HostErrorKind::Connect, "refused");
         }
@@ -206,8 +222,12 @@ impl Host for FakeHost {
         lock(&self.jobs).push(job);
     }
 
+    fn wants_trail(&self, _: &request::Parts) -> bool {
+        true
+    }
+
     fn record(&self, event: Event<'_>) {
-        *lock(&self.event) = Some(noted(&event));
+        *lock(&self.event) = Some((noted(&event), event.trail.map(|placed| placed.trail().clone())));
     }
 }
 

@@ -59,6 +59,9 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     if !scene.case.given.failing.is_empty() {
         return Err("nothing here can be made to fail; skip this host".to_owned());
     }
+    if play.others.is_some() {
+        return Err("only what is given has an address here; skip this host".to_owned());
+    }
     let upstreams = Arc::new(Upstreams::new(&play.upstreams));
     let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
     let urls: BTreeMap<String, String> = sites.urls();

@@ -162,7 +162,7 @@ async fn hold_against(stage: Stage) {
         let raw = stage.play(&scene, &play).await.unwrap();
         for ((sending, raw), explained) in play.sendings().zip(raw).zip(&explained) {
             let real = Observed::new(&sending.sent, raw);
-            check(explained, &files, &real, &sending.place);
+            check(explained, &files, &real, &sending.place.to_string());
             requests += 1;
         }
     }

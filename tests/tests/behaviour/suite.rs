@@ -46,9 +46,20 @@ async fn what_does_not_hold_is_noticed_on_every_host() {
         "{status: 200, upstream: {app: [{path: /y}]}}",
         "{status: 200, upstream: {app: [{headers: {via: {absent: true}}}]}}",
         "{status: 200, event: {route: /y}}",
+        "{status: 200, body: {matches: 'h*lo!'}}",
+        "{status: 200, counters: {limit: 1}}",
     ] {
         let outcome = played(wrong).await;
         assert_eq!(outcome.failures(), 2, "{wrong}\n{}", outcome.render());
         assert_eq!(outcome.differences(), 0, "{wrong}\n{}", outcome.render());
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_the_decision_did_not_take_is_noticed_where_decisions_are_told() {
+    assert!(played("{status: 200, trail: [{room: route, verdict: pass}, {room: answer}]}").await.is_good());
+    for wrong in ["{room: route, verdict: refuse}", "{contains: nothing}", "{room: answer}, {room: route}"] {
+        let outcome = played(&format!("{{status: 200, trail: [{wrong}]}}")).await;
+        assert_eq!((outcome.failures(), outcome.differences()), (1, 0), "{wrong}\n{}", outcome.render());
     }
 }
