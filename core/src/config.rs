@@ -12,6 +12,7 @@ mod findings;
 mod include;
 pub mod length;
 pub mod node;
+pub(crate) mod places;
 mod planned;
 pub mod policy;
 pub mod problem;

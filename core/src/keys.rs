@@ -113,6 +113,17 @@ impl KeyRing {
         Self { source: Some(source), state: Mutex::default(), refreshing: Refreshing::default() }
     }
 
+    /// Where keys are fetched; none where they are given.
+    pub(crate) fn source(&self) -> Option<&Remote> {
+        self.source.as_ref()
+    }
+
+    /// What tells the keys that are known from others: name and digest.
+    pub(crate) fn fingerprints(&self) -> Vec<String> {
+        let keys = self.lock().keys.clone().unwrap_or_default();
+        keys.keys.iter().map(PublicKey::fingerprint).collect()
+    }
+
     /// Puts a set in the place of what is known, for good.
     pub(crate) fn assume(&self, keys: KeySet) {
         let mut state = self.lock();

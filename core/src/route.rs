@@ -17,8 +17,13 @@ use http::{Method, request};
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
 pub(crate) use self::host::{HostPattern, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
+pub use self::paths::Condition;
 use crate::{
-    config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service,
+    config::{node::Span, places::Places},
+    pattern::Pattern,
+    policy::Plan,
+    transform::rewrite::Target,
+    upstream::Service,
 };
 
 /// Where requests go that match.
@@ -40,6 +45,8 @@ pub struct Route {
     pub(crate) keeps_encoded_slash: bool,
     /// Where the route is written.
     pub span: Span,
+    /// Where its keys are.
+    pub(crate) places: Places,
 }
 
 /// All routes and the policies that hold for each, ready to be looked up.
@@ -55,6 +62,19 @@ pub struct Found<'g> {
     /// The route.
     pub route: &'g Route,
     /// The policies that hold, overrides applied.
+    pub plan: &'g Arc<Plan>,
+}
+
+/// A plan and what it holds for.
+#[derive(Debug)]
+pub struct Placed<'g> {
+    /// The route.
+    pub route: &'g Route,
+    /// The paths: those that no more specific pattern matches.
+    pub pattern: &'g Pattern,
+    /// What of the overrides must be asked for each request, and holds here.
+    pub conditions: Vec<&'g Condition>,
+    /// What holds.
     pub plan: &'g Arc<Plan>,
 }
 
@@ -122,6 +142,21 @@ impl Router {
             }
         }
         Err(miss)
+    }
+
+    /// Every plan there is, with what it holds for.
+    pub fn plans(&self) -> impl Iterator<Item = Placed<'_>> {
+        let leaves = self.hosts.all().flat_map(|paths| &paths.leaves);
+        let candidates =
+            leaves.flat_map(|leaf| leaf.candidates.iter().map(move |candidate| (leaf, candidate)));
+        candidates.flat_map(|(leaf, candidate)| {
+            let route = self.routes.get(candidate.route);
+            let plans = (0..).zip(&candidate.plans.by_conditions);
+            plans.filter_map(move |(which, plan)| {
+                let holding = candidate.plans.holding(which);
+                Some(Placed { route: route?, pattern: &leaf.pattern, conditions: holding, plan })
+            })
+        })
     }
 
     /// All routes, in the order of the file.

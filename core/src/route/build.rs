@@ -175,7 +175,7 @@ fn leaf(
             });
         }
     }
-    Leaf { candidates }
+    Leaf { pattern: place.pattern.clone(), candidates }
 }
 
 fn plans(

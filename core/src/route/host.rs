@@ -53,6 +53,11 @@ impl<T> Hosts<T> {
         hosts
     }
 
+    /// All groups there are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.exact.values().chain(self.below.iter().map(|(_, group)| group)).chain(&self.any)
+    }
+
     /// All groups for `host`, the most specific first.
     pub(crate) fn matching<'h>(&'h self, host: &str) -> impl Iterator<Item = &'h T> {
         let exact = if self.exact.is_empty() { None } else { self.exact.get(host) };

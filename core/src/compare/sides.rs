@@ -1,0 +1,144 @@
+//! One route on both sides: which plans hold for requests that nothing tells apart.
+
+use http::{HeaderName, HeaderValue, Method, Request, request};
+
+use super::{
+    pairs::Pair,
+    points::{Point, carried, methods, patterns, points, sample},
+};
+use crate::{
+    gateway::Gateway,
+    pattern::Pattern,
+    policy::Plan,
+    route::{Fields, HostPattern, Route, Wanted},
+};
+
+/// What holds on one side.
+#[derive(Debug, Clone)]
+pub(super) struct Side<'g> {
+    pub(super) route: &'g Route,
+    pub(super) plan: &'g Plan,
+    pub(super) path: String,
+}
+
+/// Both sides of a point.
+#[derive(Debug)]
+pub(super) struct Sides<'g> {
+    pub(super) point: Point,
+    pub(super) old: Side<'g>,
+    pub(super) new: Side<'g>,
+}
+
+/// All points of a pair at which some route serves on both sides.
+pub(super) fn sides<'g>(pair: Pair<'g>, old: &'g Gateway, new: &'g Gateway) -> Vec<Sides<'g>> {
+    match pair {
+        Pair::Same(a, b) => {
+            let patterns = union(patterns(old.router(), a), patterns(new.router(), b));
+            let methods = [methods(old.router(), a), methods(new.router(), b)].concat();
+            let both = |point: Point| {
+                let before = own(old, a, &point.path, &point.method)?;
+                Some(Sides { old: before, new: own(new, b, &point.path, &point.method)?, point })
+            };
+            points(b, a, patterns, &methods).into_iter().filter_map(both).collect()
+        }
+        Pair::Moved(a, b) => {
+            let before = patterns(old.router(), a);
+            let before = before.iter().filter_map(|own| carried(own, &a.pattern, &b.pattern)).collect();
+            let patterns = union(before, patterns(new.router(), b));
+            let back: Vec<Pattern> =
+                patterns.iter().filter_map(|own| carried(own, &b.pattern, &a.pattern)).collect();
+            let deepest = back.iter().map(|pattern| pattern.segments().len()).max().unwrap_or_default();
+            let methods = [methods(old.router(), a), methods(new.router(), b)].concat();
+            let both = |point: Point| {
+                let pattern = carried(&point.pattern, &b.pattern, &a.pattern)?;
+                let path = sample(&pattern, &a.pattern, &back, deepest)?;
+                let before = own(old, a, &path, &point.method)?;
+                Some(Sides { old: before, new: own(new, b, &point.path, &point.method)?, point })
+            };
+            points(b, a, patterns, &methods).into_iter().filter_map(both).collect()
+        }
+        Pair::Removed(a) => {
+            let both = |point: Point| {
+                let instead = serving(new, a, &point)?;
+                Some(Sides { old: own(old, a, &point.path, &point.method)?, new: instead, point })
+            };
+            let (patterns, methods) = (patterns(old.router(), a), methods(old.router(), a));
+            points(a, a, patterns, &methods).into_iter().filter_map(both).collect()
+        }
+        Pair::Added(b) => {
+            let both = |point: Point| {
+                let before = serving(old, b, &point)?;
+                Some(Sides { new: own(new, b, &point.path, &point.method)?, old: before, point })
+            };
+            let (patterns, methods) = (patterns(new.router(), b), methods(new.router(), b));
+            points(b, b, patterns, &methods).into_iter().filter_map(both).collect()
+        }
+    }
+}
+
+fn union(mut patterns: Vec<Pattern>, more: Vec<Pattern>) -> Vec<Pattern> {
+    for pattern in more {
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    patterns
+}
+
+/// The route itself, where no more specific one serves these requests in its place.
+fn own<'g>(gateway: &'g Gateway, route: &'g Route, path: &str, method: &Method) -> Option<Side<'g>> {
+    let found = find(gateway, route, path, method)?;
+    std::ptr::eq(found.route, route).then_some(found)
+}
+
+/// What serves the requests of a route that the other side alone has.
+fn serving<'g>(gateway: &'g Gateway, route: &Route, point: &Point) -> Option<Side<'g>> {
+    find(gateway, route, &point.path, &point.method)
+}
+
+/// What serves requests that have all that `route` asks for.
+fn find<'g>(gateway: &'g Gateway, route: &Route, path: &str, method: &Method) -> Option<Side<'g>> {
+    let head = head(route, path, method)?;
+    let found = gateway.router().find(&host(route), path, &head).ok()?;
+    Some(Side { route: found.route, plan: found.plan, path: path.to_owned() })
+}
+
+/// A host that the route serves.
+fn host(route: &Route) -> String {
+    match route.hosts.first() {
+        Some(HostPattern::Exact(name)) => name.clone(),
+        Some(HostPattern::Below(suffix)) => format!("any-other{suffix}"),
+        Some(HostPattern::Any) | None => "any-other.invalid".to_owned(),
+    }
+}
+
+/// A request that has all that the route asks for.
+fn head(route: &Route, path: &str, method: &Method) -> Option<request::Parts> {
+    let query: Vec<String> =
+        samples(&route.query).map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    let target = match query.as_slice() {
+        [] => path.to_owned(),
+        query => format!("{path}?{}", query.join("&")),
+    };
+    let (mut head, ()) = Request::builder().method(method).uri(target).body(()).ok()?.into_parts();
+    for (name, value) in samples(&route.headers) {
+        head.headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+    }
+    Some(head)
+}
+
+fn samples(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
+    fields.0.iter().map(|(name, wanted)| match wanted {
+        Wanted::Present => (name.as_str(), "any-other"),
+        Wanted::Exactly(value) => (name.as_str(), value.as_str()),
+    })
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
