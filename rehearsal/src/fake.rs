@@ -1,7 +1,9 @@
 //! The stage without sockets: core alone, with a host that keeps everything in memory and never waits.
 
-mod body;
-mod host;
+pub(crate) mod body;
+mod counters;
+pub(crate) mod host;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Res
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => host.advance(*milliseconds),
-            Act::Change(scripts) => host.upstreams.change(scripts),
+            Act::Change(scripts) => host.world.change(scripts),
             Act::Send(sending) => {
                 let sent = &sending.sent;
                 let mut raw = match request(sent) {
@@ -54,7 +56,7 @@ pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Res
                     Err(why) => return Err(format!("{}: core can't be asked this: {why}", sending.place)),
                 };
                 host.run_jobs().await;
-                raw.seen = host.upstreams.take_seen();
+                raw.seen = host.world.take_seen();
                 raw.event = host.take_event();
                 observed.push(raw);
             }
@@ -64,7 +66,7 @@ pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Res
 }
 
 /// A request as a server would hand it to core.
-fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
+pub(crate) fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
     let length = sent.field("content-length").and_then(|text| text.parse().ok());
     let length = if sent.is_chunked() { None } else { length.or(Some(0)) };
     let mut request = Request::new(FakeBody::new(sent.pieces.clone(), length));

@@ -7,7 +7,7 @@ use crate::coding;
 
 /// A message body.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FakeBody {
+pub(crate) struct FakeBody {
     pieces: Vec<Bytes>,
     failure: Option<BodyError>,
     length: Option<u64>,
@@ -15,32 +15,32 @@ pub(super) struct FakeBody {
 
 impl FakeBody {
     /// A body of these pieces, whose length is told beforehand or not.
-    pub(super) fn new(pieces: Vec<Bytes>, length: Option<u64>) -> Self {
+    pub(crate) fn new(pieces: Vec<Bytes>, length: Option<u64>) -> Self {
         Self { pieces, failure: None, length }
     }
 
     /// The same body, after whose pieces the connection ends.
-    pub(super) fn breaking_off(self) -> Self {
+    pub(crate) fn breaking_off(self) -> Self {
         Self { failure: Some(BodyError::Broken("the connection ended".to_owned())), ..self }
     }
 
     /// The pieces, unless they are not all.
-    pub(super) fn whole(self) -> Result<Vec<Bytes>, BodyError> {
+    pub(crate) fn whole(self) -> Result<Vec<Bytes>, BodyError> {
         self.failure.map_or(Ok(self.pieces), Err)
     }
 
     /// What comes, and whether it breaks off.
-    pub(super) fn collect(self) -> (Bytes, bool) {
+    pub(crate) fn collect(self) -> (Bytes, bool) {
         (self.pieces.concat().into(), self.failure.is_some())
     }
 
     /// How many bytes come.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.len() as u64).sum()
     }
 
     /// Whether all of it comes.
-    pub(super) fn ends_well(&self) -> bool {
+    pub(crate) fn ends_well(&self) -> bool {
         self.failure.is_none()
     }
 }
