@@ -49,6 +49,23 @@ pub struct Route {
     pub(crate) places: Places,
 }
 
+impl Route {
+    /// Whether it serves the method.
+    pub fn serves(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contain(method))
+    }
+
+    /// Header fields that it asks for, with a value that will do.
+    pub fn sample_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.samples()
+    }
+
+    /// Query parameters that it asks for, with a value that will do.
+    pub fn sample_query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.samples()
+    }
+}
+
 /// All routes and the policies that hold for each, ready to be looked up.
 #[derive(Debug)]
 pub struct Router {

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod demo;
+mod diff;
 mod proxy;
 mod run;
 mod schema;
@@ -29,6 +30,8 @@ enum Command {
     Proxy(proxy::Proxy),
     /// Check a configuration and list everything that is wrong with it.
     Validate(validate::Validate),
+    /// Tell what two configurations mean differently, and which requests of a log would end otherwise.
+    Diff(diff::Diff),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -45,6 +48,7 @@ impl Cli {
             Command::Run(command) => command.execute(),
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
+            Command::Diff(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),

@@ -4,6 +4,7 @@
 //! come of it. The rooms, in the order in which a case passes through them: [`case`] (as written), [`setting`]
 //! (its configuration), [`play`] (made concrete), [`fake`] (core alone, with a host in memory), [`upstream`]
 //! (what stands behind the gateway), [`observed`] (what came of it), [`judge`] (whether it should have).
+//! [`replay`] makes the requests of an access log again, of two gateways at once.
 //! Nothing here opens a socket or waits: an hour of a case's time is an addition.
 
 pub mod case;
@@ -14,6 +15,7 @@ pub mod keys;
 pub mod observed;
 pub mod pattern;
 pub mod play;
+pub mod replay;
 pub mod setting;
 pub mod span;
 pub mod token;

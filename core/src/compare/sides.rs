@@ -10,7 +10,7 @@ use crate::{
     gateway::Gateway,
     pattern::Pattern,
     policy::Plan,
-    route::{Fields, HostPattern, Route, Wanted},
+    route::{HostPattern, Route},
 };
 
 /// What holds on one side.
@@ -115,23 +115,16 @@ fn host(route: &Route) -> String {
 /// A request that has all that the route asks for.
 fn head(route: &Route, path: &str, method: &Method) -> Option<request::Parts> {
     let query: Vec<String> =
-        samples(&route.query).map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        route.sample_query().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
     let target = match query.as_slice() {
         [] => path.to_owned(),
         query => format!("{path}?{}", query.join("&")),
     };
     let (mut head, ()) = Request::builder().method(method).uri(target).body(()).ok()?.into_parts();
-    for (name, value) in samples(&route.headers) {
+    for (name, value) in route.sample_headers() {
         head.headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
     }
     Some(head)
-}
-
-fn samples(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
-    fields.0.iter().map(|(name, wanted)| match wanted {
-        Wanted::Present => (name.as_str(), "any-other"),
-        Wanted::Exactly(value) => (name.as_str(), value.as_str()),
-    })
 }
 
 fn encoded(text: &str) -> String {
