@@ -70,10 +70,11 @@ mod tests {
             let draw = Draw { key, limit, window_ms: 60_000, cost: 1 };
             (counters.draw(&[draw], now).iter().all(|quota| quota.admitted), counters.counters.len())
         };
-        for number in 0..FEW {
+        for number in 1..FEW {
             assert!(draw(number.to_string(), 1, 59_000).0);
         }
-        assert!(!draw("7".to_owned(), 1, 59_999).0);
+        assert_eq!(draw("7".to_owned(), 1, 59_999), (false, FEW - 1));
+        assert_eq!(draw("last".to_owned(), 1, 59_999), (true, FEW));
         assert_eq!(draw("new".to_owned(), 1, 60_000), (true, 1));
     }
 }
