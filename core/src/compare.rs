@@ -3,12 +3,13 @@
 //!
 //! Gateways are compared, not texts: a default written down, a moved line, an included file are no difference.
 //! What holds for a route is looked up as it is for requests, at points that stand for all of them. The rooms:
-//! `pairs` (which route is which), `points` and `sides` (where to look), `routes`, `policies`, `services`, `top`
+//! `pairs` (which route is which), `index`, `points` and `sides` (where to look), `routes`, `policies`, `services`, `top`
 //! (what is compared), `setting` (values, and which way is the weaker), `gathering` (once, not on each route),
 //! `text` (for people and programs).
 
 mod change;
 mod gathering;
+mod index;
 mod matchers;
 mod pairs;
 mod points;
@@ -25,7 +26,7 @@ pub use self::{
     change::{Change, Kind, On, What},
     text::Placed,
 };
-use self::{gathering::Gathering, pairs::Pair};
+use self::{gathering::Gathering, index::Index, pairs::Pair};
 use crate::gateway::Gateway;
 
 /// All differences, the weakenings first.
@@ -45,15 +46,16 @@ impl Changes {
 /// Compares two gateways.
 pub fn compare(old: &Gateway, new: &Gateway) -> Changes {
     let mut gathering = Gathering::default();
+    let indices = (Index::new(old), Index::new(new));
     for pair in pairs::pairs(old.router().routes(), new.router().routes()) {
-        let points = sides::sides(pair, old, new);
+        let points = sides::sides(pair, &indices.0, &indices.1);
         routes::compare(pair, &points, old, new).into_iter().for_each(|change| gathering.add(change));
         let found = points.iter().map(|sides| policies::compare(sides, old, new)).collect();
         gathering.add_points(pair.route(), &points, found);
         // Where a route has gone and where it has come, others may have served, or serve now.
         if let Pair::Moved(a, b) = pair {
             for pair in [Pair::Removed(a), Pair::Added(b)] {
-                let points = sides::sides(pair, old, new);
+                let points = sides::sides(pair, &indices.0, &indices.1);
                 let found = points.iter().map(|sides| policies::compare(sides, old, new)).collect();
                 gathering.add_points(pair.route(), &points, found);
             }

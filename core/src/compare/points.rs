@@ -3,12 +3,10 @@
 
 use http::Method;
 
-use super::matchers::names;
 use crate::{
     config::node::Span,
     pattern::{Pattern, Segment},
-    policy::Absence,
-    route::{Route, Router},
+    route::Route,
 };
 
 /// Stands for a segment that no pattern names.
@@ -27,38 +25,6 @@ pub(super) struct Point {
     pub(super) method: Method,
     /// The name of the method where methods make a difference.
     pub(super) label: Option<String>,
-}
-
-/// The patterns under which something of its own may hold for the route.
-pub(super) fn patterns(router: &Router, route: &Route) -> Vec<Pattern> {
-    let mut found = vec![route.pattern.clone()];
-    let mut note = |pattern: &Pattern| {
-        if pattern.overlaps(&route.pattern) && !found.contains(pattern) {
-            found.push(pattern.clone());
-        }
-    };
-    for placed in router.plans().filter(|placed| std::ptr::eq(placed.route, route)) {
-        note(placed.pattern);
-        for pattern in placed.conditions.iter().filter_map(|condition| condition.pattern.as_ref()) {
-            note(pattern);
-        }
-        for held in placed.plan.held("") {
-            held.origin.excluded.iter().for_each(|(pattern, _)| note(pattern));
-        }
-        for absence in &placed.plan.provenance.absent {
-            if let Absence::Excluded(origin, _) = absence {
-                origin.excluded.iter().for_each(|(pattern, _)| note(pattern));
-            }
-        }
-    }
-    found
-}
-
-/// The methods of which overrides speak.
-pub(super) fn methods(router: &Router, route: &Route) -> Vec<String> {
-    let placed = router.plans().filter(|placed| std::ptr::eq(placed.route, route));
-    let conditions = placed.flat_map(|placed| placed.conditions);
-    conditions.filter_map(|condition| condition.methods.as_ref()).flat_map(names).collect()
 }
 
 /// Points of a route for these patterns, and for those in which they cross, with methods that `other` serves too.
@@ -136,7 +102,7 @@ pub(super) fn sample(pattern: &Pattern, route: &Pattern, all: &[Pattern], deepes
     let deep = format!("{path}{}", format!("/{ANY}").repeat(depth));
     let candidates = [deep.clone(), format!("{path}/{ANY}"), path];
     let own = |path: &&String| {
-        let better = |other: &Pattern| other.specificity(pattern).is_gt() && other.matches(path);
+        let better = |other: &Pattern| other.matches(path) && other.specificity(pattern).is_gt();
         both.matches(path) && !all.iter().any(better)
     };
     let found = candidates.iter().find(own).cloned().unwrap_or(deep);

@@ -3,8 +3,9 @@
 use http::{HeaderName, HeaderValue, Method, Request, request};
 
 use super::{
+    index::{Index, union},
     pairs::Pair,
-    points::{Point, carried, methods, patterns, points, sample},
+    points::{Point, carried, points, sample},
 };
 use crate::{
     gateway::Gateway,
@@ -30,59 +31,50 @@ pub(super) struct Sides<'g> {
 }
 
 /// All points of a pair at which some route serves on both sides.
-pub(super) fn sides<'g>(pair: Pair<'g>, old: &'g Gateway, new: &'g Gateway) -> Vec<Sides<'g>> {
+pub(super) fn sides<'g>(pair: Pair<'g>, old: &Index<'g>, new: &Index<'g>) -> Vec<Sides<'g>> {
     match pair {
         Pair::Same(a, b) => {
-            let patterns = union(patterns(old.router(), a), patterns(new.router(), b));
-            let methods = [methods(old.router(), a), methods(new.router(), b)].concat();
+            let patterns = union(old.patterns(a), new.patterns(b));
+            let methods = [old.methods(a), new.methods(b)].concat();
             let both = |point: Point| {
-                let before = own(old, a, &point.path, &point.method)?;
-                Some(Sides { old: before, new: own(new, b, &point.path, &point.method)?, point })
+                let before = own(old.gateway, a, &point.path, &point.method)?;
+                Some(Sides { old: before, new: own(new.gateway, b, &point.path, &point.method)?, point })
             };
             points(b, a, patterns, &methods).into_iter().filter_map(both).collect()
         }
         Pair::Moved(a, b) => {
-            let before = patterns(old.router(), a);
+            let before = old.patterns(a);
             let before = before.iter().filter_map(|own| carried(own, &a.pattern, &b.pattern)).collect();
-            let patterns = union(before, patterns(new.router(), b));
+            let patterns = union(before, new.patterns(b));
             let back: Vec<Pattern> =
                 patterns.iter().filter_map(|own| carried(own, &b.pattern, &a.pattern)).collect();
             let deepest = back.iter().map(|pattern| pattern.segments().len()).max().unwrap_or_default();
-            let methods = [methods(old.router(), a), methods(new.router(), b)].concat();
+            let methods = [old.methods(a), new.methods(b)].concat();
             let both = |point: Point| {
                 let pattern = carried(&point.pattern, &b.pattern, &a.pattern)?;
                 let path = sample(&pattern, &a.pattern, &back, deepest)?;
-                let before = own(old, a, &path, &point.method)?;
-                Some(Sides { old: before, new: own(new, b, &point.path, &point.method)?, point })
+                let before = own(old.gateway, a, &path, &point.method)?;
+                Some(Sides { old: before, new: own(new.gateway, b, &point.path, &point.method)?, point })
             };
             points(b, a, patterns, &methods).into_iter().filter_map(both).collect()
         }
         Pair::Removed(a) => {
             let both = |point: Point| {
-                let instead = serving(new, a, &point)?;
-                Some(Sides { old: own(old, a, &point.path, &point.method)?, new: instead, point })
+                let instead = serving(new.gateway, a, &point)?;
+                Some(Sides { old: own(old.gateway, a, &point.path, &point.method)?, new: instead, point })
             };
-            let (patterns, methods) = (patterns(old.router(), a), methods(old.router(), a));
+            let (patterns, methods) = (old.patterns(a), old.methods(a));
             points(a, a, patterns, &methods).into_iter().filter_map(both).collect()
         }
         Pair::Added(b) => {
             let both = |point: Point| {
-                let before = serving(old, b, &point)?;
-                Some(Sides { new: own(new, b, &point.path, &point.method)?, old: before, point })
+                let before = serving(old.gateway, b, &point)?;
+                Some(Sides { new: own(new.gateway, b, &point.path, &point.method)?, old: before, point })
             };
-            let (patterns, methods) = (patterns(new.router(), b), methods(new.router(), b));
+            let (patterns, methods) = (new.patterns(b), new.methods(b));
             points(b, b, patterns, &methods).into_iter().filter_map(both).collect()
         }
     }
-}
-
-fn union(mut patterns: Vec<Pattern>, more: Vec<Pattern>) -> Vec<Pattern> {
-    for pattern in more {
-        if !patterns.contains(&pattern) {
-            patterns.push(pattern);
-        }
-    }
-    patterns
 }
 
 /// The route itself, where no more specific one serves these requests in its place.
