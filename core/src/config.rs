@@ -15,6 +15,7 @@ pub mod length;
 #[cfg(feature = "yaml")]
 pub mod lint;
 pub mod node;
+pub(crate) mod places;
 mod planned;
 pub mod policy;
 pub mod problem;

@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
-    config::node::Span,
+    config::{node::Span, places::Places},
     job::Job,
     keys::{KeyRing, KeySet},
     route::Router,
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub(crate) place: Span,
     /// Where the bounds on requests are written, or the configuration as a whole.
     pub(crate) limits_place: Span,
+    /// Where the keys at the top are.
+    pub(crate) places: Places,
     /// Where the list of routes is.
     pub(crate) routes_place: Span,
     /// What concerns the host alone.

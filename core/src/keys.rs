@@ -113,17 +113,23 @@ impl KeyRing {
         Self { source: Some(source), state: Mutex::default(), refreshing: Refreshing::default() }
     }
 
+    /// Where keys are fetched; none where they are given.
+    pub(crate) fn source(&self) -> Option<&Remote> {
+        self.source.as_ref()
+    }
+
+    /// What tells the keys that are known from others: name and digest.
+    pub(crate) fn fingerprints(&self) -> Vec<String> {
+        let keys = self.lock().keys.clone().unwrap_or_default();
+        keys.keys.iter().map(PublicKey::fingerprint).collect()
+    }
+
     /// Puts a set in the place of what is known, for good.
     pub(crate) fn assume(&self, keys: KeySet) {
         let mut state = self.lock();
         state.keys = Some(Arc::new(keys));
         state.fresh_until = Timestamp::MAX;
         state.attempted_at = Some(Timestamp::MAX);
-    }
-
-    /// Whether the keys have to be fetched.
-    pub(crate) fn is_remote(&self) -> bool {
-        self.source.is_some()
     }
 
     /// The set that is known now, whoever asks; starts a refresh in the background when it is due.

@@ -14,6 +14,7 @@
 
 pub mod body;
 pub mod cache;
+pub mod compare;
 pub mod config;
 pub mod event;
 pub mod facts;

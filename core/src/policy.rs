@@ -10,6 +10,7 @@ pub mod compression;
 pub mod fixed_window;
 pub mod jwt_validation;
 pub mod rbac;
+pub(crate) mod settings;
 pub mod ttl;
 
 use std::{ops::Deref, sync::Arc};
@@ -23,10 +24,11 @@ use self::{
     fixed_window::FixedWindow,
     jwt_validation::{JwtValidation, TokenSource},
     rbac::Rbac,
+    settings::Settings,
     ttl::Ttl,
 };
 use crate::{
-    config::node::Span,
+    config::{node::Span, places::Places},
     pattern::Pattern,
     refusal::Refusal,
     trail::{Said, Step, Verdict},
@@ -134,6 +136,10 @@ pub struct Origin {
     pub scope: Scope,
     /// Everything that it says, in one spelling: two policies that are equal here do the same.
     pub meaning: Vec<(String, String)>,
+    /// Paths for which it does not hold, wherever it stands.
+    pub(crate) excluded: Vec<(Pattern, Span)>,
+    /// Where its keys are.
+    pub(crate) places: Places,
 }
 
 /// The level on which a policy is written.
@@ -237,7 +243,39 @@ pub struct Plan {
     pub provenance: Provenance,
 }
 
+/// A policy of a plan, whatever its type.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'p> {
+    pub(crate) stage: Stage,
+    pub(crate) origin: &'p Arc<Origin>,
+    pub(crate) policy: &'p dyn Settings,
+    /// What keeps it from holding for the path that was asked about.
+    pub(crate) exception: Option<&'p (Pattern, Span)>,
+}
+
 impl Plan {
+    /// Its policies on a path, in the order in which they are asked.
+    pub(crate) fn held<'p>(&'p self, path: &str) -> Vec<Held<'p>> {
+        fn held<'p, T: Settings + 'p>(
+            stage: Stage,
+            applied: impl IntoIterator<Item = &'p Applied<T>>,
+            path: &str,
+        ) -> impl Iterator<Item = Held<'p>> {
+            applied.into_iter().map(move |applied| Held {
+                stage,
+                origin: &applied.origin,
+                policy: &*applied.policy,
+                exception: applied.exception(path),
+            })
+        }
+        held(Stage::Authentication, &self.authentication, path)
+            .chain(held(Stage::RateLimiting, &self.limits, path))
+            .chain(held(Stage::Authorization, &self.authorization, path))
+            .chain(held(Stage::Caching, &self.caching, path))
+            .chain(held(Stage::Compression, &self.compression, path))
+            .collect()
+    }
+
     /// Where its policies are written, in the order in which they are asked.
     pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
         let authentication = self.authentication.iter().map(|applied| &applied.origin);

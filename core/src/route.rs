@@ -18,9 +18,14 @@ use http::{Method, request};
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
 pub(crate) use self::host::{HostPattern, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
+pub use self::paths::Condition;
 pub use self::walk::Holding;
 use crate::{
-    config::node::Span, pattern::Pattern, policy::Plan, transform::rewrite::Target, upstream::Service,
+    config::{node::Span, places::Places},
+    pattern::Pattern,
+    policy::Plan,
+    transform::rewrite::Target,
+    upstream::Service,
 };
 
 /// Where requests go that match.
@@ -42,6 +47,25 @@ pub struct Route {
     pub(crate) keeps_encoded_slash: bool,
     /// Where the route is written.
     pub span: Span,
+    /// Where its keys are.
+    pub(crate) places: Places,
+}
+
+impl Route {
+    /// Whether it serves the method.
+    pub fn serves(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contain(method))
+    }
+
+    /// Header fields that it asks for, with a value that will do.
+    pub fn sample_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.samples()
+    }
+
+    /// Query parameters that it asks for, with a value that will do.
+    pub fn sample_query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.samples()
+    }
 }
 
 impl Route {

@@ -9,7 +9,7 @@ use std::sync::{
 
 use http::{HeaderValue, uri::Authority};
 
-use crate::config::node::Span;
+use crate::config::{node::Span, places::Places};
 
 /// How long to wait, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Service {
     pub patience: Patience,
     /// Where it is written, or where the name stands by which it is implied.
     pub span: Span,
+    /// Where its keys are.
+    pub(crate) places: Places,
     next: AtomicUsize,
 }
 
@@ -85,7 +87,13 @@ impl Service {
         for endpoint in &mut endpoints {
             endpoint.service = name.clone();
         }
-        Self { name, endpoints, patience, span, next: AtomicUsize::new(0) }
+        let places = Places::implied(span);
+        Self { name, endpoints, patience, span, places, next: AtomicUsize::new(0) }
+    }
+
+    /// The same, written in a mapping.
+    pub(crate) fn written(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     /// The endpoint whose turn it is. `None` only where there is none, which the check refuses.

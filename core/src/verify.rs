@@ -6,6 +6,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// A signature algorithm. `none` and HMAC are not among them, on purpose.
@@ -174,6 +175,18 @@ impl PublicKey {
             Some(algorithm) if !key.serves(algorithm) => Err(UnusableKey::Malformed),
             algorithm => Ok(Self { algorithm, ..key }),
         }
+    }
+
+    /// What tells it from others: its name and a digest of its numbers.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digest = match &self.material {
+            Material::Rsa { n, e } => Sha256::new_with_prefix(n).chain_update(e).finalize(),
+            Material::Ec { point, .. } => Sha256::digest(point),
+            Material::Ed25519(x) => Sha256::digest(x),
+        };
+        let digits: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let algorithm = self.algorithm.map_or("any", Algorithm::name);
+        format!("{} {algorithm} {digits}", self.kid.as_deref().unwrap_or("unnamed"))
     }
 
     /// Whether this key may verify signatures of `algorithm`.

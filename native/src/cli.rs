@@ -2,6 +2,7 @@
 
 mod bundle;
 mod demo;
+mod diff;
 mod explain;
 mod key;
 mod lint;
@@ -44,6 +45,8 @@ enum Command {
     Lint(lint::Lint),
     /// Play the tests of a configuration in memory, and say what does not hold and what no test asks.
     Test(test::Test),
+    /// Tell what two configurations mean differently, and which requests of a log would end otherwise.
+    Diff(diff::Diff),
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
@@ -65,6 +68,7 @@ impl Cli {
             Command::Pass(command) => command.execute(),
             Command::Lint(command) => command.execute(),
             Command::Test(command) => command.execute(),
+            Command::Diff(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),

@@ -1,7 +1,9 @@
 //! The stage without sockets: core alone, with a host that keeps everything in memory and never waits.
 
 pub mod body;
+mod counters;
 pub(crate) mod host;
+pub(crate) mod world;
 
 use std::collections::BTreeMap;
 
@@ -42,14 +44,14 @@ pub async fn play_on(gateway: &Gateway, scene: &Scene, play: &Play) -> Result<Ve
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => host.advance(*milliseconds),
-            Act::Change(scripts) => host.upstreams.change(scripts),
+            Act::Change(scripts) => host.world.change(scripts),
             Act::Send(sending) => observed.push(send(gateway, &host, sending).await?),
         }
     }
     Ok(observed)
 }
 
-async fn send(gateway: &Gateway, host: &FakeHost, sending: &Sending) -> Result<Raw, String> {
+async fn send(gateway: &Gateway, host: &FakeHost<Upstreams>, sending: &Sending) -> Result<Raw, String> {
     let sent = &sending.sent;
     let request =
         request(sent).map_err(|why| format!("{}: core can't be asked this: {why}", sending.place))?;
@@ -64,15 +66,15 @@ async fn send(gateway: &Gateway, host: &FakeHost, sending: &Sending) -> Result<R
         headers: lines(&head.headers),
         body,
         broken,
-        seen: host.upstreams.take_seen(),
+        seen: host.world.take_seen(),
         event,
         trail: trail.flatten(),
-        unknown: host.take_unknown(),
+        unknown: host.world.take_unknown(),
     })
 }
 
 /// A request as a server would hand it to core.
-fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
+pub(crate) fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
     let length = sent.field("content-length").and_then(|text| text.parse().ok());
     let length = if sent.is_chunked() { None } else { length.or(Some(0)) };
     let mut request = Request::new(FakeBody::new(sent.pieces.clone(), length));

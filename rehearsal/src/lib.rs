@@ -6,6 +6,7 @@
 //! (what stands behind the gateway), [`observed`] (what came of it), [`judge`] (whether it should have).
 //! [`rehearse`] leads cases through all of them, and [`coverage`] counts what they have shown.
 //! [`supposed`] is the other way to use the same host: one request, explained, in a world that is supposed.
+//! [`replay`] makes the requests of an access log again, of two gateways at once.
 //! Nothing here opens a socket or waits: an hour of a case's time is an addition.
 
 pub mod case;
@@ -18,6 +19,7 @@ pub mod observed;
 pub mod pattern;
 pub mod play;
 pub mod rehearse;
+pub mod replay;
 pub mod setting;
 pub mod span;
 pub mod supposed;

@@ -7,32 +7,27 @@ use std::sync::{Mutex, PoisonError};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request, response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, request, response};
 use serde_json::{Map, Value};
 use tollgate_core::{
     body::Body,
-    cache::{CacheKey, Lifetime, Stored},
-    event::Event,
     gateway::Gateway,
     host::{Host, HostError, HostErrorKind, Peer, Timestamp},
-    job::Job,
     keys::KeySet,
     path::NormalPath,
     pipeline,
-    policy::jwt_validation::JwtValidation,
+    policy::jwt_validation::{Carried, JwtValidation},
     remote::Question,
     trail::Trail,
     upstream::{Endpoint, Patience},
-    verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
+    verify::Algorithm,
 };
 
 use crate::{
     case::request::Signed,
-    fake::{body::FakeBody, host::FakeHost},
+    fake::{body::FakeBody, host::FakeHost, world::World as Surroundings},
     keys::{self, Key},
     token,
-    upstream::Upstreams,
 };
 
 /// What a policy engine is supposed to say.
@@ -109,33 +104,29 @@ pub struct Explained {
 #[derive(Debug)]
 pub struct World<'g> {
     gateway: &'g Gateway,
-    host: SupposedHost,
+    host: FakeHost<Around>,
     supposed: Supposed,
 }
 
 impl<'g> World<'g> {
     /// Lends `gateway` such a world.
     pub fn new(gateway: &'g Gateway, supposed: Supposed) -> Self {
-        let host = SupposedHost {
-            inner: FakeHost::new(supposed.now, Upstreams::default(), &[]),
-            engine: supposed.engine,
-            answer: supposed.answer.clone(),
-            trail: Mutex::default(),
-            asked: Mutex::default(),
-        };
+        let around =
+            Around { engine: supposed.engine, answer: supposed.answer.clone(), asked: Mutex::default() };
+        let host = FakeHost::new(supposed.now, around, &[]);
         Self { gateway, host, supposed }
     }
 
     /// Supposes otherwise from now on. What time it is stays as it is.
     pub fn suppose(&mut self, supposed: Supposed) {
-        self.host.engine = supposed.engine;
-        self.host.answer.clone_from(&supposed.answer);
+        self.host.world.engine = supposed.engine;
+        self.host.world.answer.clone_from(&supposed.answer);
         self.supposed = supposed;
     }
 
     /// Lets time pass.
     pub fn advance(&self, milliseconds: u64) {
-        self.host.inner.advance(milliseconds);
+        self.host.advance(milliseconds);
     }
 
     /// Makes a request.
@@ -147,9 +138,9 @@ impl<'g> World<'g> {
         let response =
             pipeline::handle(self.gateway, &self.host, peer, Request::from_parts(head, body)).await;
         let (head, body) = response.into_parts();
-        suppositions.extend(std::mem::take(&mut *lock(&self.host.asked)));
+        suppositions.extend(std::mem::take(&mut *lock(&self.host.world.asked)));
         suppositions.dedup();
-        let trail = lock(&self.host.trail).take().unwrap_or_default();
+        let trail = self.host.take_event().and_then(|(_, trail)| trail).unwrap_or_default();
         Ok(Explained { trail, head, body: body.collect().0, suppositions })
     }
 
@@ -165,14 +156,12 @@ impl<'g> World<'g> {
         match &self.supposed.bearer {
             Bearer::User { subject, claims } => {
                 let (key, set) = key(policy)?;
-                let mut all = policy.supposed_claims(subject);
+                let mut all = policy.sample_claims(subject);
                 all.extend(claims.clone());
                 let listed = Value::Object(all.clone()).to_string();
                 let signed = Signed { claims: all, key, header: Map::new() };
                 let token = token::token(&signed, now)?;
-                if !policy.put_token(&token, head) {
-                    return Err("the token can't be put where the policy looks for it".to_owned());
-                }
+                put(policy.carry(&token), head)?;
                 self.gateway.assume_keys(&set);
                 told.push(format!("`{subject}` holds a token, signed by the issuer, that says {listed}"));
             }
@@ -181,16 +170,14 @@ impl<'g> World<'g> {
                 let Some(given) = policy.given_token(head) else { return Ok(()) };
                 let Some((header, claims)) = opened(&given) else { return Ok(()) };
                 let algorithm = header.get("alg").and_then(Value::as_str).and_then(Algorithm::named);
-                if !algorithm.is_some_and(|algorithm| policy.allows(algorithm)) {
+                if !algorithm.is_some_and(|algorithm| policy.algorithms().contains(&algorithm)) {
                     return Ok(());
                 }
                 let (key, set) = key(policy)?;
                 let kept = header.into_iter().filter(|(name, _)| name != "alg" && name != "kid").collect();
                 let signed = Signed { claims: over_default_end(claims), key, header: kept };
                 let token = token::token(&signed, now)?;
-                if !policy.put_token(&token, head) {
-                    return Err("the token can't be put where the policy looks for it".to_owned());
-                }
+                put(policy.carry(&token), head)?;
                 self.gateway.assume_keys(&set);
                 told.push("the token's signature is good: the issuer's keys are elsewhere".to_owned());
             }
@@ -217,7 +204,8 @@ fn over_default_end(mut claims: Map<String, Value>) -> Map<String, Value> {
 
 /// A key by which the policy lets tokens be signed, and the set that the issuer is supposed to have.
 fn key(policy: &JwtValidation) -> Result<(Key, KeySet), String> {
-    let allowed = |key: &Key| Algorithm::named(key.algorithm()).is_some_and(|name| policy.allows(name));
+    let allowed =
+        |key: &Key| Algorithm::named(key.algorithm()).is_some_and(|name| policy.algorithms().contains(&name));
     let key = [Key::Main, Key::Ec, Key::Rsa].into_iter().find(allowed);
     let key =
         key.ok_or("no token can be supposed: none of the allowed algorithms can be signed with here")?;
@@ -234,38 +222,23 @@ fn opened(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
     Some((parts.next()??, parts.next()??))
 }
 
+/// Whoever is asked.
 #[derive(Debug)]
-struct SupposedHost {
-    inner: FakeHost,
+struct Around {
     engine: Engine,
     answer: Option<Answer>,
-    trail: Mutex<Option<Trail>>,
     /// What was supposed on the way.
     asked: Mutex<Vec<String>>,
 }
 
-impl SupposedHost {
+impl Around {
     fn suppose(&self, what: String) {
         lock(&self.asked).push(what);
     }
 }
 
-impl Host for SupposedHost {
-    type Body = FakeBody;
-
-    fn now(&self) -> Timestamp {
-        self.inner.now()
-    }
-
-    fn random(&self) -> u128 {
-        self.inner.random()
-    }
-
-    async fn sleep(&self, milliseconds: u64) {
-        self.inner.sleep(milliseconds).await;
-    }
-
-    async fn fetch(
+impl Surroundings for Around {
+    fn answer(
         &self,
         endpoint: &Endpoint,
         request: Request<FakeBody>,
@@ -310,47 +283,27 @@ impl Host for SupposedHost {
             },
         }
     }
+}
 
-    async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
-        self.inner.draw(draws).await
+/// Puts a token where a policy looks for it, in the place of one that is there.
+fn put(carried: Carried, head: &mut request::Parts) -> Result<(), String> {
+    let failed = |_| "the token can't be put where the policy looks for it".to_owned();
+    match carried {
+        Carried::Header(name, value) => {
+            let value = HeaderValue::try_from(value).map_err(|_| failed(()))?;
+            head.headers.insert(name, value);
+        }
+        Carried::Query(pair) => {
+            let name = pair.split('=').next();
+            let query = head.uri.query().unwrap_or_default();
+            let others =
+                query.split('&').filter(|other| !other.is_empty() && other.split('=').next() != name);
+            let pairs: Vec<&str> = others.chain([pair.as_str()]).collect();
+            let target = format!("{}?{}", head.uri.path(), pairs.join("&"));
+            head.uri = Uri::try_from(target).map_err(|_| failed(()))?;
+        }
     }
-
-    async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {
-        self.inner.load(key).await
-    }
-
-    fn store(
-        &self,
-        key: CacheKey,
-        lifetime: Lifetime,
-        head: &response::Parts,
-        body: FakeBody,
-        max_bytes: u64,
-    ) -> FakeBody {
-        self.inner.store(key, lifetime, head, body, max_bytes)
-    }
-
-    async fn verify(
-        &self,
-        algorithm: Algorithm,
-        key: &PublicKey,
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<bool, HostError> {
-        self.inner.verify(algorithm, key, message, signature).await
-    }
-
-    fn defer(&self, _: Job) {
-        // Keys are refreshed where there are any to be fetched.
-    }
-
-    fn wants_trail(&self, _: &request::Parts) -> bool {
-        true
-    }
-
-    fn record(&self, event: Event<'_>) {
-        *lock(&self.trail) = event.trail.map(|placed| placed.trail().clone());
-    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -71,6 +71,8 @@ pub struct Upstreams {
     /// What others answer.
     others: Option<Script>,
     seen: Mutex<Vec<(String, Seen)>>,
+    /// Services that were asked though nothing is given for them.
+    unknown: Mutex<Vec<String>>,
     asked: Notify,
 }
 
@@ -105,6 +107,19 @@ impl Upstreams {
         let script = self.others.clone()?;
         running.insert(service.to_owned(), Running { script, used: Vec::new() });
         Some(service.to_owned())
+    }
+
+    /// Notes that a service was asked for which nothing is given.
+    pub fn note_unknown(&self, service: &str) {
+        lock(&self.unknown).push(service.to_owned());
+    }
+
+    /// The services that were asked though nothing is given for them, each once.
+    pub fn take_unknown(&self) -> Vec<String> {
+        let mut names = std::mem::take(&mut *lock(&self.unknown));
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Puts scripts in the place of those that were there.

@@ -14,6 +14,7 @@ use super::{
     document::{EncodedSlash, Item, Route as WrittenRoute, Routed, Whole},
     findings::Findings,
     node::{Node, Span, Value},
+    places::Places,
     problem::{Problem, SourceFile},
     services::Services,
 };
@@ -148,6 +149,7 @@ pub(super) fn compile(
         files: sources.iter().map(|source| source.name.clone()).collect(),
         place: Span { line: 1, column: 1, length: 1, file: whole.root.span.file },
         limits_place: whole.root.entry("limits").map_or(whole.root.span, |(key, _)| key.span),
+        places: Places::of(whole.root),
         routes_place: whole.root.entry("routes").map_or(whole.root.span, |(key, _)| key.span),
         settings: Settings {
             listeners: top.listeners.clone(),
@@ -312,6 +314,7 @@ fn compile_route(
         hide_credentials: value.hide_credentials,
         keeps_encoded_slash: value.encoded_slash == EncodedSlash::Keep,
         span: node.span,
+        places: Places::of(node),
     })
 }
 

@@ -125,6 +125,32 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.written.is_some())
     }
 
+    /// Whether any text in it holds the value of a variable.
+    pub(crate) fn holds_filled(&self) -> bool {
+        match &self.value {
+            Value::Null | Value::Scalar(_) => self.is_filled(),
+            Value::List(items) => items.iter().any(Self::holds_filled),
+            Value::Map(entries) => entries.iter().any(|(_, node)| node.holds_filled()),
+        }
+    }
+
+    /// The node in one spelling. Where variables were filled in, it is the spelling of the file that counts.
+    pub(crate) fn spelled(&self) -> String {
+        match &self.value {
+            Value::Null => "null".to_owned(),
+            Value::Scalar(scalar) => scalar.shown().to_owned(),
+            Value::List(items) => {
+                format!("[{}]", items.iter().map(Self::spelled).collect::<Vec<_>>().join(", "))
+            }
+            Value::Map(entries) => {
+                let mut pairs: Vec<String> =
+                    entries.iter().map(|(key, value)| format!("{}: {}", key.name, value.spelled())).collect();
+                pairs.sort();
+                format!("{{{}}}", pairs.join(", "))
+            }
+        }
+    }
+
     /// Where the value of `name` stands, or else where this node does.
     pub fn span_of(&self, name: &str) -> Span {
         self.get(name).map_or(self.span, |node| node.span)

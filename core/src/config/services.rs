@@ -13,6 +13,7 @@ use super::{
     document::{Endpoint as WrittenEndpoint, Item, Service as Written, Whole},
     findings::Findings,
     node::{Node, Span, Value},
+    places::Places,
     problem::Problem,
 };
 use crate::{
@@ -91,10 +92,8 @@ impl Services {
                 head_ms: timeouts.first_byte_ms,
                 idle_ms: timeouts.idle_ms,
             };
-            declared.insert(
-                name.clone(),
-                Arc::new(Service::new(name.as_str().into(), endpoints, patience, item.node.span)),
-            );
+            let service = Service::new(name.as_str().into(), endpoints, patience, item.node.span);
+            declared.insert(name.clone(), Arc::new(service.written(Places::of(item.node))));
         }
         let unread = match whole.root.get("services").map(|node| &node.value) {
             _ if !complete => Unread::All,

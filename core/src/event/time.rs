@@ -20,6 +20,38 @@ impl Display for Rfc3339 {
     }
 }
 
+impl Rfc3339 {
+    /// Reads what is written so, with more or fewer digits for the fraction.
+    pub fn parse(text: &str) -> Option<Timestamp> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let [year, month, day] = numbers(date, '-')?;
+        let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+        let [hour, minute, second] = numbers(clock, ':')?;
+        let digits: String = fraction.chars().chain("000".chars()).take(3).collect();
+        let millis: u64 = digits.parse().ok()?;
+        let fine = (1970..=9999).contains(&year) && hour < 24 && minute < 60 && second <= 60;
+        let days =
+            (fine && (1..=12).contains(&month) && (1..=31).contains(&day)).then(|| days(year, month, day))?;
+        Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + millis)
+    }
+}
+
+fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
+    let mut parts = text
+        .split(separator)
+        .map(|part| part.bytes().all(|byte| byte.is_ascii_digit()).then_some(part)?.parse::<u64>().ok());
+    let numbers = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(numbers)
+}
+
+/// The days from 1970-01-01 to a date: `civil` the other way.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
+}
+
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -58,7 +90,19 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(Rfc3339(timestamp).to_string(), text);
+            assert_eq!(Rfc3339::parse(text), Some(timestamp), "{text}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_no_time_is_not_read_as_one() {
+        for text in
+            ["", "now", "2024-02-29", "2024-13-01T00:00:00Z", "2024-02-29T24:00:00Z", "1-2-3-4T1:2:3Z"]
+        {
+            assert_eq!(Rfc3339::parse(text), None, "{text}");
+        }
+        assert_eq!(Rfc3339::parse("1970-01-01T00:00:01Z"), Some(1_000));
+        assert_eq!(Rfc3339::parse("1970-01-01T00:00:01.5Z"), Some(1_500));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

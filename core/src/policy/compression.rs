@@ -28,6 +28,10 @@ impl MediaRange {
         (!kind.is_empty() && !subtype.is_empty()).then_some(Self(text))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn admits(&self, media_type: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(prefix) => media_type.get(..prefix.len()).is_some_and(|p| p.eq_ignore_ascii_case(prefix)),

@@ -68,6 +68,14 @@ impl Fields {
         self.0.len()
     }
 
+    /// Each with a value that will do.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, wanted)| match wanted {
+            Wanted::Present => (name.as_str(), "any-other"),
+            Wanted::Exactly(value) => (name.as_str(), value.as_str()),
+        })
+    }
+
     /// Whether no request can satisfy both: one field is wanted with two values.
     pub(crate) fn exclude(&self, other: &Self) -> bool {
         self.0.iter().any(|(name, wanted)| {

@@ -47,9 +47,9 @@ pub(crate) struct Plans {
 
 /// When an override holds.
 #[derive(Debug, Clone)]
-pub(crate) struct Condition {
-    pub(super) pattern: Option<Pattern>,
-    pub(super) methods: Option<Methods>,
+pub struct Condition {
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) methods: Option<Methods>,
 }
 
 impl Paths {
@@ -61,6 +61,12 @@ impl Paths {
 }
 
 impl Plans {
+    /// The conditions that hold where the plan of this index does.
+    pub(super) fn holding(&self, which: usize) -> impl Iterator<Item = &Condition> {
+        let conditions = self.conditions.iter().enumerate();
+        conditions.filter(move |(bit, _)| which >> bit & 1 == 1).map(|(_, condition)| condition)
+    }
+
     pub(super) fn choose(&self, path: &str, method: &Method) -> Option<&Arc<Plan>> {
         let mut which = 0;
         for (bit, condition) in self.conditions.iter().enumerate() {

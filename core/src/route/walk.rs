@@ -7,7 +7,7 @@ use http::Method;
 
 use super::{
     Route, Router,
-    paths::{Candidate, Leaf, Paths},
+    paths::{Candidate, Condition, Leaf, Paths},
 };
 use crate::{
     pattern::{Pattern, Segment},
@@ -33,7 +33,12 @@ pub struct Holding<'g> {
     routes: &'g [Route],
 }
 
-impl Holding<'_> {
+impl<'g> Holding<'g> {
+    /// What of the overrides has to be asked for each request, and holds here.
+    pub fn conditions(&self) -> impl Iterator<Item = &'g Condition> + use<'g> {
+        self.candidate.plans.holding(self.which)
+    }
+
     /// Whether requests with this method may get the plan on this route.
     pub fn serves(&self, method: &Method) -> bool {
         self.route.methods.as_ref().is_none_or(|methods| methods.contain(method))

@@ -1,7 +1,7 @@
 //! The target sent on: the normalised path with a prefix stripped or rewritten, below the endpoint's base
 //! path, and the query as it came.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use http::uri::{InvalidUri, PathAndQuery};
 
@@ -26,6 +26,21 @@ pub(crate) enum Piece {
     Parameter(String),
     /// What the pattern's `*` matched.
     Rest,
+}
+
+/// As it is written.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => Ok(()),
+            Self::Stripped(prefix) => f.write_str(prefix),
+            Self::Rewritten(pieces) => pieces.iter().try_for_each(|piece| match piece {
+                Piece::Literal(literal) => f.write_str(literal),
+                Piece::Parameter(name) => write!(f, "{{{name}}}"),
+                Piece::Rest => f.write_str("/*"),
+            }),
+        }
+    }
 }
 
 impl Target {

@@ -8,39 +8,38 @@ use std::{
     },
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request, response};
+use http::{Request, Response, request, response};
 use tollgate_core::{
-    body::BodyError,
     cache::{CacheKey, Lifetime, Stored},
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
     trail::Trail,
     upstream::{Endpoint, Patience},
-    verify::{Algorithm, PublicKey, pure},
-    window::{Draw, FixedWindow, Quota},
+    verify::{Algorithm, PublicKey},
+    window::{Draw, Quota},
 };
 
-use super::{body::FakeBody, lines};
+use super::{body::FakeBody, counters::Counters, world::World};
 use crate::{
     case::Facility,
     observed::{Noted, noted},
-    setting::SUFFIX,
-    upstream::{Message, Reply, Seen, Upstreams},
 };
+
+/// Responses kept at most.
+const MOST_KEPT: usize = 10_000;
 
 /// The platform.
 #[derive(Debug)]
-pub(crate) struct FakeHost {
-    pub(crate) upstreams: Upstreams,
+pub(crate) struct FakeHost<W> {
+    pub(crate) world: W,
     failing: Vec<Facility>,
     now: AtomicU64,
     thrown: AtomicU64,
-    counters: Mutex<HashMap<String, FixedWindow>>,
+    counters: Mutex<Counters>,
     cache: Mutex<HashMap<CacheKey, Kept>>,
     jobs: Mutex<Vec<Job>>,
     event: Mutex<Option<(Noted, Option<Trail>)>>,
-    unknown: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,10 +49,10 @@ struct Kept {
     body: FakeBody,
 }
 
-impl FakeHost {
-    pub(crate) fn new(now: Timestamp, upstreams: Upstreams, failing: &[Facility]) -> Self {
+impl<W: World> FakeHost<W> {
+    pub(crate) fn new(now: Timestamp, world: W, failing: &[Facility]) -> Self {
         Self {
-            upstreams,
+            world,
             failing: failing.to_vec(),
             now: now.into(),
             thrown: AtomicU64::default(),
@@ -61,8 +60,12 @@ impl FakeHost {
             cache: Mutex::default(),
             jobs: Mutex::default(),
             event: Mutex::default(),
-            unknown: Mutex::default(),
         }
+    }
+
+    /// Goes to a moment, which may be an earlier one.
+    pub(crate) fn set_clock(&self, now: Timestamp) {
+        self.now.store(now, Ordering::Relaxed);
     }
 
     pub(crate) fn advance(&self, milliseconds: u64) {
@@ -88,17 +91,9 @@ impl FakeHost {
     pub(crate) fn take_event(&self) -> Option<(Noted, Option<Trail>)> {
         lock(&self.event).take()
     }
-
-    /// The services that were asked though nothing is given for them, each once.
-    pub(crate) fn take_unknown(&self) -> Vec<String> {
-        let mut names = std::mem::take(&mut *lock(&self.unknown));
-        names.sort();
-        names.dedup();
-        names
-    }
 }
 
-impl Host for FakeHost {
+impl<W: World> Host for FakeHost<W> {
     type Body = FakeBody;
 
     fn now(&self) -> Timestamp {
@@ -121,63 +116,12 @@ impl Host for FakeHost {
         request: Request<FakeBody>,
         patience: Patience,
     ) -> Result<Response<FakeBody>, HostError> {
-        let fail =
-            |kind, detail: &str| Err(HostError::new(kind, format!("{}: {detail}", endpoint.authority)));
-        let address = endpoint.hostname().strip_suffix(SUFFIX);
-        let Some(name) = self.upstreams.given_for(address, &endpoint.service) else {
-            lock(&self.unknown).push(endpoint.service.to_string());
-            return fail(HostErrorKind::Connect, "nothing is given for it");
-        };
-        let name = name.as_str();
-        if self.upstreams.refuses(name) {
-            return fail(HostErrorKind::Connect, "refused");
-        }
-        let (head, body) = request.into_parts();
-        let pieces = match body.whole() {
-            Ok(pieces) => pieces,
-            Err(error @ BodyError::TooLarge) => {
-                return fail(HostErrorKind::RequestTooLarge, &error.to_string());
-            }
-            Err(error @ BodyError::Broken(_)) => {
-                return fail(HostErrorKind::RequestBroken, &error.to_string());
-            }
-        };
-        let seen = Seen {
-            method: head.method.to_string(),
-            path: head.uri.to_string(),
-            headers: lines(&head.headers),
-            body: pieces.concat().into(),
-            pieces,
-        };
-        match self.upstreams.ask(name, seen) {
-            Reply::Answer(message) => response(message).map_err(|error| {
-                HostError::new(HostErrorKind::Protocol, format!("{}: {error}", endpoint.authority))
-            }),
-            Reply::Reset => fail(HostErrorKind::Reset, "reset"),
-            Reply::Stall => {
-                fail(HostErrorKind::Timeout, &format!("no response within {} ms", patience.head_ms))
-            }
-            Reply::Garbage => fail(HostErrorKind::Protocol, "not HTTP"),
-        }
+        self.world.answer(endpoint, request, patience)
     }
 
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
         self.lend(Facility::Counters)?;
-        let (mut counters, now) = (lock(&self.counters), self.now());
-        let quotas: Vec<Quota> =
-            draws.iter().map(|draw| counters.entry(draw.key.clone()).or_default().draw(draw, now)).collect();
-        if quotas.iter().all(|quota| quota.admitted) {
-            return Ok(quotas);
-        }
-        // One has refused, so the others get back what they gave.
-        let settle = |(draw, quota): (&Draw, Quota)| {
-            if !quota.admitted {
-                return quota;
-            }
-            counters.entry(draw.key.clone()).or_default().give_back(draw, now);
-            Quota { remaining: quota.remaining + draw.cost, ..quota }
-        };
-        Ok(draws.iter().zip(quotas).map(settle).collect())
+        Ok(lock(&self.counters).draw(draws, self.now()))
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {
@@ -201,7 +145,15 @@ impl Host for FakeHost {
         if body.ends_well() && body.size() <= max_bytes {
             let size = body.size();
             let whole = FakeBody::new(body.clone().whole().unwrap_or_default(), Some(size));
-            lock(&self.cache).insert(key, Kept { lifetime, head: head.clone(), body: whole });
+            let mut cache = lock(&self.cache);
+            if cache.len() >= MOST_KEPT {
+                let now = self.now();
+                cache.retain(|_, kept| kept.lifetime.expires_at > now);
+                if cache.len() >= MOST_KEPT {
+                    cache.clear();
+                }
+            }
+            cache.insert(key, Kept { lifetime, head: head.clone(), body: whole });
         }
         body
     }
@@ -214,7 +166,7 @@ impl Host for FakeHost {
         signature: &[u8],
     ) -> Result<bool, HostError> {
         self.lend(Facility::Verification)?;
-        let verified = pure::verify(algorithm, key, message, signature);
+        let verified = self.world.verify(algorithm, key, message, signature);
         verified.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "a key that can't be used here"))
     }
 
@@ -229,16 +181,6 @@ impl Host for FakeHost {
     fn record(&self, event: Event<'_>) {
         *lock(&self.event) = Some((noted(&event), event.trail.map(|placed| placed.trail().clone())));
     }
-}
-
-fn response(message: Message) -> Result<Response<FakeBody>, http::Error> {
-    let body = FakeBody::new(message.pieces, message.length);
-    let mut response = Response::new(if message.breaks_off { body.breaking_off() } else { body });
-    *response.status_mut() = StatusCode::from_u16(message.status)?;
-    for (name, value) in message.headers {
-        response.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-    }
-    Ok(response)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

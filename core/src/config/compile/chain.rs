@@ -11,6 +11,7 @@ use crate::{
     config::{
         document::{Item, Whole},
         node::{Node, Span, Value},
+        places::Places,
         policy::{Body, Compression, Kind, Policy},
         problem::Problem,
         services::Services,
@@ -78,6 +79,8 @@ impl<'w> Chains<'w> {
                         span,
                         scope: scope.0,
                         meaning: vec![("enable_compression".to_owned(), "true".to_owned())],
+                        excluded: Vec::new(),
+                        places: Places::implied(span),
                     }),
                 })
             });
@@ -315,7 +318,7 @@ fn links(
             );
             continue;
         }
-        let excluded = node
+        let excluded: Vec<(Pattern, Span)> = node
             .members("exclude_paths", &value.head.exclude_paths)
             .filter_map(|(text, node)| Some((bench.pattern(node, text)?, node.span)))
             .collect();
@@ -340,6 +343,8 @@ fn links(
             span,
             scope: level,
             meaning: meaning(node),
+            excluded: excluded.clone(),
+            places: Places::of(node),
         };
         links.push(Link { name: name.clone(), body, excluded, span, origin: origin.into() });
     }
@@ -350,24 +355,9 @@ fn links(
 fn meaning(node: &Node) -> Vec<(String, String)> {
     let Value::Map(entries) = &node.value else { return Vec::new() };
     let said = entries.iter().filter(|(key, _)| !matches!(&*key.name, "name" | "description"));
-    let mut said: Vec<_> = said.map(|(key, value)| (key.name.clone(), spelled(value))).collect();
+    let mut said: Vec<_> = said.map(|(key, value)| (key.name.clone(), value.spelled())).collect();
     said.sort();
     said
-}
-
-/// A value in one spelling. Where variables were filled in, it is the spelling of the file that counts.
-fn spelled(node: &Node) -> String {
-    match &node.value {
-        Value::Null => "null".to_owned(),
-        Value::Scalar(scalar) => scalar.shown().to_owned(),
-        Value::List(items) => format!("[{}]", items.iter().map(spelled).collect::<Vec<_>>().join(", ")),
-        Value::Map(entries) => {
-            let mut pairs: Vec<String> =
-                entries.iter().map(|(key, value)| format!("{}: {}", key.name, spelled(value))).collect();
-            pairs.sort();
-            format!("{{{}}}", pairs.join(", "))
-        }
-    }
 }
 
 /// What names the place of a policy, and stays the same when lines move.

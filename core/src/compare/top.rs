@@ -1,0 +1,107 @@
+//! What holds for the gateway as a whole: its host, its proxies, its bounds, and what hosts carry out.
+
+use ipnet::IpNet;
+
+use super::{
+    Change, Kind, What,
+    setting::{
+        Leaning::{Ceiling, LessIsLooser, MoreIsLooser},
+        Setting, Value,
+    },
+    settings::differences,
+};
+use crate::{
+    config::document::{Admin, LogFormat, StoreType},
+    gateway::Gateway,
+};
+
+pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
+    let (before, after) = (settings(old), settings(new));
+    let mut changes = differences(What::GatewayChanged, (&before, &old.places), (&after, &new.places));
+    changes.extend(proxies(old, new));
+    changes.extend(secrets(old, new));
+    changes
+}
+
+fn settings(gateway: &Gateway) -> Vec<Setting> {
+    let (limits, host) = (&gateway.limits, &gateway.settings);
+    let log = host.telemetry.access_log.as_ref();
+    let format = log.map(|log| match log.format {
+        LogFormat::Json => "Json",
+        LogFormat::Text => "Text",
+    });
+    let store = match host.store.r#type {
+        StoreType::Memory => "Memory",
+        StoreType::Redis => "Redis",
+    };
+    vec![
+        Setting::neutral("public_domain", gateway.public_domain.clone()),
+        Setting::new("enforce_domain", gateway.only_host.is_some(), LessIsLooser),
+        Setting::new("limits.max_header_bytes", limits.max_header_bytes, MoreIsLooser),
+        Setting::new("limits.max_target_bytes", limits.max_target_bytes, MoreIsLooser),
+        Setting::new("limits.header_timeout_ms", limits.header_timeout_ms, MoreIsLooser),
+        Setting::new("limits.max_body_bytes", limits.max_body_bytes, Ceiling),
+        Setting::new("limits.max_connections", limits.max_connections, MoreIsLooser),
+        Setting::neutral("limits.drain_timeout_ms", limits.drain_timeout_ms),
+        Setting::neutral("listeners", Value::set(host.listeners.iter().map(|one| &one.address))),
+        Setting::neutral("admin.address", host.admin.as_ref().map(|admin| admin.address.clone())),
+        Setting::neutral("store.type", store),
+        Setting::neutral("store.max_counters", host.store.max_counters),
+        Setting::neutral("store.max_cache_bytes", host.store.max_cache_bytes),
+        Setting::neutral("telemetry.access_log", format),
+        Setting::neutral("telemetry.access_log.path", log.map(|log| log.path.clone())),
+        Setting::neutral("telemetry.prometheus", host.telemetry.prometheus),
+    ]
+}
+
+/// Networks count by the addresses in them, not by how they are listed.
+fn proxies(old: &Gateway, new: &Gateway) -> Option<Change> {
+    let within = |inner: &[IpNet], outer: &[IpNet]| {
+        inner.iter().all(|inner| outer.iter().any(|outer| outer.contains(inner)))
+    };
+    let (before, after) = (&*old.trusted.0, &*new.trusted.0);
+    let kind = match (within(after, before), within(before, after)) {
+        (true, true) => return None,
+        (false, _) => Kind::Loosened,
+        (true, false) => Kind::Tightened,
+    };
+    let key = "trusted_proxies";
+    let shown = |gateway: &Gateway| {
+        let written = gateway.places.written(key).map(str::to_owned);
+        written.unwrap_or_else(|| Value::list(&gateway.trusted.0).to_string())
+    };
+    let change = Change::new(kind, What::GatewayChanged, old.places.at(key), new.places.at(key));
+    Some(change.key(key).values(Some(shown(old)), Some(shown(new))))
+}
+
+/// Secrets are compared and never shown.
+fn secrets(old: &Gateway, new: &Gateway) -> impl Iterator<Item = Change> {
+    let token =
+        |gateway: &Gateway| gateway.settings.admin.as_ref().and_then(|admin: &Admin| admin.token.clone());
+    // Whoever signs alike has the same secret.
+    let explain = |gateway: &Gateway| gateway.guard.as_ref().map(|guard| guard.pass(0));
+    // Without an admin listener there is nothing that a token protects.
+    let listens = old.settings.admin.is_some() && new.settings.admin.is_some();
+    let admin = listens.then(|| secret("admin.token", LessIsLooser, (token(old), token(new))));
+    let explain = secret("explain.secret", MoreIsLooser, (explain(old), explain(new)));
+    admin.into_iter().flatten().chain(explain).map(|(key, kind, before, after)| {
+        let change = Change::new(kind, What::GatewayChanged, old.places.at(key), new.places.at(key));
+        change.key(key).values(before, after)
+    })
+}
+
+type Secret = (&'static str, Kind, Option<String>, Option<String>);
+
+fn secret(
+    key: &'static str,
+    leaning: super::setting::Leaning,
+    (old, new): (Option<String>, Option<String>),
+) -> Option<Secret> {
+    if old == new {
+        return None;
+    }
+    let kind = leaning.judge(&Value::from(old.clone()), &Value::from(new.clone()));
+    let another = old.is_some();
+    let shown = old.map(|_| "a secret".to_owned());
+    Some((key, kind, shown, new.map(|_| if another { "another secret" } else { "a secret" }.to_owned())))
+}

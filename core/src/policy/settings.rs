@@ -1,0 +1,208 @@
+//! What each policy says, defaults filled in, as settings that can be compared: under the keys by which it is
+//! written, each with the way in which it gets weaker.
+//!
+//! Every field of a policy is taken up by name, so that none is added without a word on how it is compared.
+
+use super::{
+    Authentication, Origin, Scope,
+    any_of::AnyOf,
+    api_key::{ApiKey, Known},
+    compression::{Compression, MediaRange},
+    fixed_window::{FixedWindow, Per},
+    jwt_validation::{JwtValidation, TokenSource},
+    rbac::Rbac,
+    ttl::Ttl,
+};
+use crate::{
+    compare::setting::{
+        Leaning::{Choices, LessIsLooser, MoreIsLooser, Splitting},
+        Setting, Value,
+    },
+    event::Rfc3339,
+    remote::Remote,
+    verify::Algorithm,
+};
+
+/// What can be compared.
+pub(crate) trait Settings {
+    /// All that a policy says; `origin` tells where.
+    fn settings(&self, origin: &Origin) -> Vec<Setting>;
+}
+
+impl Settings for JwtValidation {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self {
+            keys,
+            issuer,
+            audience,
+            algorithms,
+            required,
+            leeway_ms,
+            source,
+            forward,
+            role_claim,
+            verified: _,
+        } = self;
+        let mut settings = vec![
+            match keys.source() {
+                Some(source) => Setting::neutral("jwks_uri", address(source)),
+                None => Setting::neutral("jwks", Value::set(keys.fingerprints())),
+            },
+            Setting::new("issuer", issuer.clone(), LessIsLooser),
+            Setting::new("audience", Value::set(audience), Choices),
+            Setting::new(
+                "algorithms",
+                Value::set(algorithms.iter().map(|one| Algorithm::name(*one))),
+                MoreIsLooser,
+            ),
+            Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
+            Setting::neutral("token_from", place(source)),
+            Setting::neutral(
+                "forward_claims",
+                Value::set(forward.iter().map(|(claim, header)| format!("{claim}: {header}"))),
+            ),
+            Setting::neutral("role_claim", role_claim.as_str()),
+        ];
+        settings.extend(required.iter().map(|required| {
+            Setting::new(format!("required_claims.{}", required.claim), Value::set(&required.values), Choices)
+        }));
+        settings
+    }
+}
+
+impl Settings for Authentication {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        match self {
+            Self::JwtValidation(policy) => policy.settings(origin),
+            Self::ApiKey(policy) => policy.settings(origin),
+            Self::AnyOf(policy) => policy.settings(origin),
+        }
+    }
+}
+
+impl Settings for ApiKey {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { source, keys } = self;
+        let shown = |(digest, known): (&[u8; 32], &Known)| {
+            let Known { identity, expires_at } = known;
+            let [first, second, third, fourth, ..] = digest;
+            let end = expires_at.map_or("never".to_owned(), |end| Rfc3339(end).to_string());
+            let roles = identity.roles.join("+");
+            format!(
+                "{}#{first:02x}{second:02x}{third:02x}{fourth:02x} ({roles}) until {end}",
+                identity.subject
+            )
+        };
+        // The more keys there are, the more may come in.
+        vec![
+            Setting::new("keys", Value::set(keys.iter().map(shown)), MoreIsLooser),
+            Setting::neutral("key_from", place(source)),
+        ]
+    }
+}
+
+impl Settings for AnyOf {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        let Self { ways } = self;
+        let way = |way: &Authentication| match way {
+            Authentication::JwtValidation(_) => "JWT_Validation",
+            Authentication::ApiKey(_) => "ApiKey",
+            Authentication::AnyOf(_) => "AnyOf",
+        };
+        let mut settings = vec![Setting::new("policies", Value::list(ways.iter().map(way)), MoreIsLooser)];
+        for (number, each) in (1..).zip(ways) {
+            let own = each.settings(origin).into_iter();
+            settings.extend(own.map(|setting| setting.within(&format!("policies.{number}"))));
+        }
+        settings
+    }
+}
+
+fn place(source: &TokenSource) -> String {
+    match source {
+        TokenSource::Bearer => "Authorization: Bearer".to_owned(),
+        TokenSource::Header(name) => format!("header: {name}"),
+        TokenSource::Cookie(name) => format!("cookie: {name}"),
+        TokenSource::Query(name) => format!("query: {name}"),
+    }
+}
+
+/// The scheme and the port are the service's.
+fn address(remote: &Remote) -> String {
+    format!("{}{}", remote.service.name, remote.target)
+}
+
+impl Settings for FixedWindow {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        let Self { id: _, quoted, rate, window_ms, per, fails_open } = self;
+        let counts = match origin.scope {
+            Scope::Global => "all routes together",
+            Scope::Route => "this route for itself",
+            Scope::Override => "these paths for themselves",
+        };
+        vec![
+            // Clients see it.
+            Setting::neutral("name", quoted.trim_matches('"')),
+            Setting::new("rate", *rate, MoreIsLooser),
+            Setting::new("window", Value::Time(*window_ms), LessIsLooser),
+            Setting::new("per", Value::set(per.iter().map(counted_by)), Splitting),
+            Setting::neutral("counts", counts),
+            on_error(*fails_open),
+        ]
+    }
+}
+
+fn counted_by(per: &Per) -> String {
+    match per {
+        Per::User => "user_id".to_owned(),
+        Per::Ip => "ip".to_owned(),
+        Per::Route => "route".to_owned(),
+        Per::Service => "service".to_owned(),
+        Per::Header(name) => format!("header:{name}"),
+        Per::Claim(name) => format!("claim:{name}"),
+    }
+}
+
+fn on_error(fails_open: bool) -> Setting {
+    let value = if fails_open { Value::Rank(1, "allow") } else { Value::Rank(0, "deny") };
+    Setting::new("on_error", value, MoreIsLooser)
+}
+
+impl Settings for Rbac {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { engine, cache_ms, fails_open, include_anonymous, decided: _ } = self;
+        vec![
+            Setting::neutral("policy_engine_endpoint", address(engine)),
+            Setting::neutral("timeout_ms", engine.patience.head_ms),
+            // For so long a permission outlives its end.
+            Setting::new("cache_seconds", cache_ms / 1000, MoreIsLooser),
+            Setting::new("include_anonymous", *include_anonymous, LessIsLooser),
+            on_error(*fails_open),
+        ]
+    }
+}
+
+impl Settings for Ttl {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { id: _, ttl_ms, shared, force, vary_by, max_bytes } = self;
+        vec![
+            Setting::neutral("ttl_seconds", ttl_ms / 1000),
+            Setting::new("shared", *shared, MoreIsLooser),
+            Setting::new("force", *force, MoreIsLooser),
+            // The fewer fields tell answers apart, the more requests share one.
+            Setting::new("vary_by", Value::set(vary_by), LessIsLooser),
+            Setting::neutral("max_bytes", *max_bytes),
+        ]
+    }
+}
+
+impl Settings for Compression {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { codings, min_bytes, types } = self;
+        vec![
+            Setting::neutral("algorithms", Value::list(codings.iter().map(|coding| coding.token()))),
+            Setting::neutral("min_bytes", *min_bytes),
+            Setting::neutral("content_types", Value::set(types.iter().map(MediaRange::as_str))),
+        ]
+    }
+}

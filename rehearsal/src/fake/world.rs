@@ -1,0 +1,96 @@
+//! What stands around a platform in memory: whoever answers its requests. The upstreams of a case are one such
+//! world; a replay has another.
+
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use tollgate_core::{
+    body::BodyError,
+    host::{HostError, HostErrorKind},
+    upstream::{Endpoint, Patience},
+    verify::{Algorithm, PublicKey, pure},
+};
+
+use super::{body::FakeBody, lines};
+use crate::{
+    setting::SUFFIX,
+    upstream::{Message, Reply, Seen, Upstreams},
+};
+
+/// Whoever answers.
+pub(crate) trait World {
+    /// What comes back from an endpoint.
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<FakeBody>,
+        patience: Patience,
+    ) -> Result<Response<FakeBody>, HostError>;
+
+    /// Whether a signature is good; none where that can't be told.
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<bool> {
+        pure::verify(algorithm, key, message, signature)
+    }
+}
+
+impl World for Upstreams {
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<FakeBody>,
+        patience: Patience,
+    ) -> Result<Response<FakeBody>, HostError> {
+        let fail =
+            |kind, detail: &str| Err(HostError::new(kind, format!("{}: {detail}", endpoint.authority)));
+        let address = endpoint.hostname().strip_suffix(SUFFIX);
+        let Some(name) = self.given_for(address, &endpoint.service) else {
+            self.note_unknown(&endpoint.service);
+            return fail(HostErrorKind::Connect, "nothing is given for it");
+        };
+        let name = name.as_str();
+        if self.refuses(name) {
+            return fail(HostErrorKind::Connect, "refused");
+        }
+        let (head, body) = request.into_parts();
+        let pieces = match body.whole() {
+            Ok(pieces) => pieces,
+            Err(error @ BodyError::TooLarge) => {
+                return fail(HostErrorKind::RequestTooLarge, &error.to_string());
+            }
+            Err(error @ BodyError::Broken(_)) => {
+                return fail(HostErrorKind::RequestBroken, &error.to_string());
+            }
+        };
+        let seen = Seen {
+            method: head.method.to_string(),
+            path: head.uri.to_string(),
+            headers: lines(&head.headers),
+            body: pieces.concat().into(),
+            pieces,
+        };
+        match self.ask(name, seen) {
+            Reply::Answer(message) => response(message).map_err(|error| {
+                HostError::new(HostErrorKind::Protocol, format!("{}: {error}", endpoint.authority))
+            }),
+            Reply::Reset => fail(HostErrorKind::Reset, "reset"),
+            Reply::Stall => {
+                fail(HostErrorKind::Timeout, &format!("no response within {} ms", patience.head_ms))
+            }
+            Reply::Garbage => fail(HostErrorKind::Protocol, "not HTTP"),
+        }
+    }
+}
+
+fn response(message: Message) -> Result<Response<FakeBody>, http::Error> {
+    let body = FakeBody::new(message.pieces, message.length);
+    let mut response = Response::new(if message.breaks_off { body.breaking_off() } else { body });
+    *response.status_mut() = StatusCode::from_u16(message.status)?;
+    for (name, value) in message.headers {
+        response.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    Ok(response)
+}

@@ -1,0 +1,150 @@
+//! What stands around a gateway in a replay: services that answer 200, a policy engine that says what it said, and
+//! an issuer whose signatures are known by their look. The replay makes all tokens itself, so nobody can forge one,
+//! and any algorithm will do.
+
+use std::sync::{Mutex, PoisonError};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bytes::Bytes;
+use http::{Request, Response, header};
+use serde_json::{Map, Value, json};
+use tollgate_core::{
+    body::Body,
+    host::{HostError, HostErrorKind},
+    keys::KeySet,
+    upstream::{Endpoint, Patience},
+    verify::{Algorithm, PublicKey},
+};
+
+use crate::fake::{body::FakeBody, world::World};
+
+/// Every byte of a good signature.
+const GOOD: u8 = 0x5a;
+
+/// What the policy engine says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Engine {
+    #[default]
+    Allows,
+    Denies,
+    /// There is no answer.
+    IsDown,
+}
+
+/// All that a gateway can ask.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    engine: Mutex<Engine>,
+}
+
+impl Surroundings {
+    pub(super) fn set_engine(&self, engine: Engine) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = engine;
+    }
+}
+
+impl World for Surroundings {
+    fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<FakeBody>,
+        _: Patience,
+    ) -> Result<Response<FakeBody>, HostError> {
+        if !is_own_question(&request) {
+            return Ok(Response::new(FakeBody::empty()));
+        }
+        let allow = match *self.engine.lock().unwrap_or_else(PoisonError::into_inner) {
+            Engine::Allows => true,
+            Engine::Denies => false,
+            Engine::IsDown => {
+                let detail = format!("{}: as recorded", endpoint.authority);
+                return Err(HostError::new(HostErrorKind::Connect, detail));
+            }
+        };
+        Ok(Response::new(FakeBody::full(Bytes::from(json!({"result": allow}).to_string()))))
+    }
+
+    fn verify(&self, _: Algorithm, _: &PublicKey, _: &[u8], signature: &[u8]) -> Option<bool> {
+        Some(signature.iter().all(|byte| *byte == GOOD))
+    }
+}
+
+/// Whether Tollgate asks for itself: what it sends on always tells for whom.
+fn is_own_question(request: &Request<FakeBody>) -> bool {
+    let headers = request.headers();
+    headers.get(header::USER_AGENT).is_some_and(|agent| agent == "tollgate")
+        && !headers.contains_key("x-forwarded-for")
+}
+
+/// A key for each algorithm, named like it. Nobody has their private halves: there are none.
+pub(super) fn keys() -> KeySet {
+    let keys: Vec<Value> = Algorithm::ALL.into_iter().map(key).collect();
+    KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap_or_default()
+}
+
+fn key(algorithm: Algorithm) -> Value {
+    let number = |length: usize| Base64UrlUnpadded::encode_string(&vec![GOOD; length]);
+    let (kind, length) = kind(algorithm);
+    let mut key = match kind {
+        "RSA" => json!({"kty": kind, "n": number(length), "e": "AQAB"}),
+        "Ed25519" => json!({"kty": "OKP", "crv": kind, "x": number(32)}),
+        curve => json!({"kty": "EC", "crv": curve, "x": number(length / 2), "y": number(length / 2)}),
+    };
+    if let Some(key) = key.as_object_mut() {
+        key.insert("kid".to_owned(), algorithm.name().into());
+        key.insert("alg".to_owned(), algorithm.name().into());
+    }
+    key
+}
+
+/// Key type or curve, and how many bytes signatures have.
+fn kind(algorithm: Algorithm) -> (&'static str, usize) {
+    match algorithm {
+        Algorithm::ES256 => ("P-256", 64),
+        Algorithm::ES384 => ("P-384", 96),
+        Algorithm::ES512 => ("P-521", 132),
+        Algorithm::EdDSA => ("Ed25519", 64),
+        _ => ("RSA", 256),
+    }
+}
+
+/// A token with these claims.
+pub(super) fn token(
+    algorithm: Algorithm,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    good: bool,
+) -> String {
+    let encode = |part: Map<String, Value>| {
+        Base64UrlUnpadded::encode_string(Value::Object(part).to_string().as_bytes())
+    };
+    let mut head = Map::from_iter([
+        ("alg".to_owned(), Value::from(algorithm.name())),
+        ("kid".to_owned(), Value::from(algorithm.name())),
+    ]);
+    head.extend(header);
+    let (_, length) = kind(algorithm);
+    let signature = vec![if good { GOOD } else { 0 }; length];
+    format!("{}.{}.{}", encode(head), encode(claims), Base64UrlUnpadded::encode_string(&signature))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_key_for_every_algorithm_and_only_its_own_signatures_are_good() {
+        let keys = keys();
+        assert_eq!(keys.len(), Algorithm::ALL.len());
+        for algorithm in Algorithm::ALL {
+            let key = keys.find(Some(algorithm.name()), algorithm).unwrap();
+            for good in [true, false] {
+                let token = token(algorithm, Map::new(), Map::new(), good);
+                let signature = Base64UrlUnpadded::decode_vec(token.rsplit_once('.').unwrap().1).unwrap();
+                assert_eq!(signature.len(), key.signature_length(), "{algorithm:?}");
+                let verified = Surroundings::default().verify(algorithm, key, b"", &signature);
+                assert_eq!(verified, Some(good));
+            }
+        }
+    }
+}
