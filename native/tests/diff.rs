@@ -42,9 +42,9 @@ fn a_raised_limit_a_removed_authentication_and_a_moved_route_are_told_with_both_
         found,
         "\
 loosened (3)
-  authentication removed (JWT_Validation), on /agents/code/*  examples/agent-platform/tollgate.yaml:39 → native/tests/diff/changed.yaml:19
-  authorization removed (RBAC), on /agents/code/*  examples/agent-platform/tollgate.yaml:49 → native/tests/diff/changed.yaml:21
-  rate_limiting rate: 100 → 1000, on 5 routes: /agents/code/*, /agents/image/*, /agents/research/*, /auth/*, …  examples/agent-platform/tollgate.yaml:56 → native/tests/diff/changed.yaml:58
+  authentication removed (JWT_Validation), on /agents/code/*  examples/agent-platform/tollgate.yaml:40 → native/tests/diff/changed.yaml:19
+  authorization removed (RBAC), on /agents/code/*  examples/agent-platform/tollgate.yaml:50 → native/tests/diff/changed.yaml:21
+  rate_limiting rate: 100 → 1000, on 5 routes: /agents/code/*, /agents/image/*, /agents/research/*, /auth/*, …  examples/agent-platform/tollgate.yaml:57 → native/tests/diff/changed.yaml:58
 changed (1)
   route moved: /orchestrator/* → /v2/orchestrator/*  examples/agent-platform/tollgate.yaml:22 → native/tests/diff/changed.yaml:24
 "
@@ -67,7 +67,7 @@ fn programs_are_told_the_same() {
             "on": [{"route": "/agents/code/*"}],
             "old": "JWT_Validation",
             "new": null,
-            "old_at": "examples/agent-platform/tollgate.yaml:39",
+            "old_at": "examples/agent-platform/tollgate.yaml:40",
             "new_at": "native/tests/diff/changed.yaml:19",
         })
     );
