@@ -113,8 +113,8 @@ enum Block {
     Line(String),
     /// A scalar of several lines, whose later lines stand further in.
     Lines(String),
-    Mapping(Vec<(String, &'static str, &'static str, &'static str, Block)>, usize, &'static str),
-    Sequence(Vec<(&'static str, &'static str, Block)>, usize, &'static str),
+    Mapping(Vec<(String, &'static str, &'static str, &'static str, Self)>, usize, &'static str),
+    Sequence(Vec<(&'static str, &'static str, Self)>, usize, &'static str),
     Nothing,
 }
 

@@ -1,9 +1,10 @@
 //! One layout for every configuration: text in, the same configuration in its canonical layout out. Nothing here
 //! reads or writes files, and nothing knows what a key means beyond where it stands.
 //!
-//! Text → [`tree`] with comments ([`read`]) → long flow collections broken ([`fit`]), keys put in the order of the
-//! document's types ([`order`]) → text ([`write`]). What comes out is read again and must say the same
-//! ([`same`]), so that whatever this room gets wrong is refused, and never lands in anybody's file.
+//! Text → `tree` with comments (`read`) → long collections in brackets broken (`fit`), keys put in the order of the
+//! document's types (`order`), dashes joined with what they stand for (`hoist`) → text (`write`). What comes out is read
+//! again and must say the same (`same`), so that whatever this room gets wrong is refused, and never lands in
+//! anybody's file.
 
 mod fit;
 mod flow;

@@ -37,7 +37,7 @@ impl Order {
         }
     }
 
-    fn sort(&mut self, entries: &mut Vec<Entry>, place: Place) {
+    fn sort(&mut self, entries: &mut [Entry], place: Place) {
         if place == Place::Elsewhere || entries.iter().any(is_bound) {
             return;
         }
