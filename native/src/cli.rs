@@ -2,6 +2,7 @@
 
 mod bundle;
 mod demo;
+mod fmt;
 mod proxy;
 mod run;
 mod schema;
@@ -32,6 +33,8 @@ enum Command {
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
+    /// Rewrite configuration files into the one layout, and change nothing else.
+    Fmt(fmt::Fmt),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(schema::Schema),
     /// Serve the example platform with pretend agents, and print requests to try.
@@ -46,6 +49,7 @@ impl Cli {
             Command::Proxy(command) => command.execute(),
             Command::Validate(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
+            Command::Fmt(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),
         }
