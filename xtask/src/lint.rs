@@ -30,7 +30,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     })?;
     report.step("the Worker's upload", edge::dry_run)?;
     report.step("schema", schema::check)?;
-    report.step("layout of the examples", examples)?;
+    report.step("layout of the examples", layout)?;
     report.step("documentation", || {
         run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
     })?;
@@ -38,7 +38,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
 }
 
 /// What users copy looks as `tollgate fmt` leaves it.
-fn examples() -> Outcome {
+fn layout() -> Outcome {
     let files = configurations().map_err(|error| Stop::Failed(format!("examples: {error}")))?;
     if files.is_empty() {
         return Err(Stop::Failed("examples holds no configuration".into()));

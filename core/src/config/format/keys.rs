@@ -89,8 +89,8 @@ impl Place {
     pub(super) fn keys(self, kind: Option<&str>) -> Keys {
         match self {
             Self::Whole => {
-                let last = ["routes", "policies", "route_overrides", "services"];
-                Keys::new(fields::<Document>().iter().chain(&last))
+                let first = fields::<Document>().iter().filter(|field| !LAST.contains(field));
+                Keys::new(first.chain(LAST))
             }
             Self::Route => with_policies(fields::<Route>()),
             Self::Override => with_policies(fields::<Override>()),
@@ -122,6 +122,9 @@ impl Place {
         }
     }
 }
+
+/// What a file is about comes after what it needs for that, whichever type reads it, and then what serves it.
+const LAST: &[&str] = &["routes", "policies", "route_overrides", "explain", "services"];
 
 /// Keys in their order.
 #[derive(Debug, Default)]
