@@ -9,6 +9,8 @@ mod decode;
 pub mod document;
 mod findings;
 #[cfg(feature = "yaml")]
+pub mod format;
+#[cfg(feature = "yaml")]
 mod include;
 pub mod instant;
 pub mod length;

@@ -4,6 +4,7 @@ mod bundle;
 mod demo;
 mod diff;
 mod explain;
+mod fmt;
 mod key;
 mod lint;
 mod pass;
@@ -50,6 +51,8 @@ enum Command {
     /// Check a configuration and put it, with the files it names, into the form that the Worker reads.
     #[command(visible_alias = "publish")]
     Bundle(bundle::Bundle),
+    /// Rewrite configuration files into the one layout, and change nothing else.
+    Fmt(fmt::Fmt),
     /// Print the JSON Schema of the configuration, for editors.
     Schema(schema::Schema),
     /// Serve the example platform with pretend agents, and print requests to try.
@@ -70,6 +73,7 @@ impl Cli {
             Command::Test(command) => command.execute(),
             Command::Diff(command) => command.execute(),
             Command::Bundle(command) => command.execute(),
+            Command::Fmt(command) => command.execute(),
             Command::Schema(command) => command.execute(),
             Command::Demo(command) => command.execute(),
         }

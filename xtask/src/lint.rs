@@ -1,6 +1,6 @@
 //! `cargo xtask lint`: everything that can be said about the code without running it.
 
-use std::fs;
+use std::{fs, io, path::PathBuf};
 
 use crate::{
     command::{cargo, program, root, run},
@@ -31,6 +31,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     report.step("the Worker's upload", edge::dry_run)?;
     report.step("schema", schema::check)?;
     report.step("advice on the examples", examples)?;
+    report.step("layout of the examples", layout)?;
     report.step("documentation", || {
         run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
     })?;
@@ -58,6 +59,34 @@ fn examples() -> Outcome {
         run(cargo("run -q -p tollgate -- lint").arg(file))?;
     }
     Ok(())
+}
+
+/// What users copy looks as `tollgate fmt` leaves it.
+fn layout() -> Outcome {
+    let files = configurations().map_err(|error| Stop::Failed(format!("examples: {error}")))?;
+    if files.is_empty() {
+        return Err(Stop::Failed("examples holds no configuration".into()));
+    }
+    run(cargo("run -q -p tollgate -- fmt --check").args(files))
+}
+
+/// `examples/*/*.yaml`.
+fn configurations() -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for example in fs::read_dir(root().join("examples"))? {
+        let folder = example?.path();
+        if folder.is_dir() {
+            for file in fs::read_dir(folder)? {
+                files.push(file?.path());
+            }
+        }
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    // Named as a user names them, and in the same order on every machine.
+    let mut files: Vec<PathBuf> =
+        files.iter().map(|file| file.strip_prefix(root()).unwrap_or(file).to_owned()).collect();
+    files.sort();
+    Ok(files)
 }
 
 fn dependencies() -> Outcome {
