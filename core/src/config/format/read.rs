@@ -24,6 +24,11 @@ pub(super) fn document(text: &str) -> Result<(Document, Vec<String>), Odd> {
         Some(_) => content(&mut scanner, None, false, &mut document.root)?,
         None => document.root.content = Content::Empty(scanner.take_tail(0)),
     }
+    // An indented text may begin like a marker, and would be one at the margin.
+    let like_marker = |line: &String| line.starts_with("---") || line.starts_with("...");
+    if matches!(&document.root.content, Content::Text(lines) if lines.iter().any(like_marker)) {
+        return Err(scanner.odd("it is a text that looks like a marker of documents"));
+    }
     if scanner.at_marker() && scanner.byte() == Some(b'.') {
         document.end = Some(marker(&mut scanner)?);
     }
