@@ -61,7 +61,7 @@ impl<'g> Index<'g> {
 
     /// The methods of which overrides speak.
     pub(super) fn methods(&self, route: &Route) -> Vec<String> {
-        let conditions = self.plans(route).iter().flat_map(|placed| placed.conditions());
+        let conditions = self.plans(route).iter().flat_map(Holding::conditions);
         conditions.filter_map(|condition| condition.methods.as_ref()).flat_map(names).collect()
     }
 }
