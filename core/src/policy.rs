@@ -102,7 +102,8 @@ impl Authentication {
         }
     }
 
-    /// Where the credential stands; several places where there are several ways.
+    /// For advice, which is given where configurations are read. Where the credential stands; several places where there are several ways.
+    #[cfg(feature = "yaml")]
     pub(crate) fn sources(&self) -> Vec<TokenSource> {
         match self {
             Self::JwtValidation(policy) => vec![policy.source.clone()],
