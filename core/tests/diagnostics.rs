@@ -80,6 +80,8 @@ const CASES: &[Case] = cases! {
     "54-merged-values"
     "55-block-texts"
     "56-compression-as-a-policy"
+    "57-roles"
+    "58-roles-and-engines"
 };
 
 /// What the cases include.

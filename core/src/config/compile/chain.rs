@@ -16,7 +16,7 @@ use crate::{
         services::Services,
     },
     pattern::Pattern,
-    policy::{Absence, Applied, Origin, Plan, Scope, Stage},
+    policy::{Absence, Applied, Origin, Plan, Scope, Stage, rbac::Judge},
 };
 
 /// The policies of one place: the top, a route, an override.
@@ -205,18 +205,21 @@ impl<'w> Chains<'w> {
         for link in chain {
             if let Linked::Policy(_, Compiled::Rbac(rbac)) = &link.body
                 && !authenticated
-                && !rbac.include_anonymous
+                && !rbac.can_allow_anonymous()
             {
                 let path = self.whole.routes.get(route).map(|route| route.item.node.span_of("path"));
-                let message = format!(
-                    "`{}` has no authentication before it, so there is no user to ask about",
-                    link.name
-                );
+                let (without, cure) = match rbac.judge {
+                    Judge::Engine(_) => (
+                        "there is no user to ask about",
+                        "add an authentication policy, or `include_anonymous: true` to ask about requests without a user",
+                    ),
+                    Judge::Roles(_) => ("nobody has a role", "add an authentication policy"),
+                };
+                let message = format!("`{}` has no authentication before it, so {without}", link.name);
                 let mut problem = Problem::error(link.span, message);
                 if let Some(path) = path {
                     problem = problem.related(path, "on this route");
                 }
-                let cure = "add an authentication policy, or `include_anonymous: true` to ask about requests without a user";
                 bench.miss(problem.cure(cure));
             }
         }
