@@ -28,7 +28,7 @@ use crate::{
     transform::{forwarded, trace_context::hex},
 };
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all stages know of the request.
 struct Context<'c, H> {

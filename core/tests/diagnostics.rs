@@ -82,6 +82,7 @@ const CASES: &[Case] = cases! {
     "56-compression-as-a-policy"
     "57-roles"
     "58-roles-and-engines"
+    "59-engine-answers"
 };
 
 /// What the cases include.

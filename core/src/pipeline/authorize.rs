@@ -90,18 +90,19 @@ async fn by_engine<H: Host>(
 }
 
 async fn ask<H: Host>(host: &H, engine: &Engine, facts: &Facts<'_>) -> Asking {
-    let digest = (engine.cache_ms > 0).then(|| engine.digest(facts));
-    if let Some(digest) = &digest
-        && let Some(decision) = engine.recall(digest, facts.now)
+    let name = engine.name(facts);
+    if let Some(name) = &name
+        && let Some(decision) = engine.recall(name, facts.now)
     {
         return Ok((decision, Asked::Before));
     }
     let question = engine.question(facts);
     let answer =
         engine.remote.ask(host, Question::Decision, Method::POST, Some(question), MAX_ANSWER_BYTES).await;
-    let decision = Arc::new(Decision::read(&answer.map_err(|error| error.to_string())?)?);
-    if let Some(digest) = digest {
-        engine.remember(digest, &decision, facts.now);
+    let answer = answer.map_err(|error| error.to_string())?;
+    let decision = Arc::new(Decision::read(&answer, engine.headers.as_deref())?);
+    if let Some(name) = name {
+        engine.remember(name, &decision, facts.now);
     }
     Ok((decision, Asked::Now))
 }

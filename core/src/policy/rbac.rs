@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod engine;
+pub(crate) mod key;
 pub(crate) mod roles;
 
 use self::{engine::Engine, roles::Roles};

@@ -1,5 +1,6 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
+mod engine;
 mod rbac;
 mod roles;
 
@@ -71,7 +72,7 @@ impl Kinds {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
             Kind::Rbac(keys) => {
-                rbac::rbac(keys, node, services, bench).map(|policy| Compiled::Rbac(policy.into()))
+                self.rbac(keys, node, services, bench).map(|policy| Compiled::Rbac(policy.into()))
             }
             Kind::Ttl(keys) => ttl(keys, id, node, bench).map(|policy| Compiled::Ttl(policy.into())),
             Kind::Compression(keys) => {

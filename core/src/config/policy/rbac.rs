@@ -25,9 +25,18 @@ pub struct Rbac {
     /// Milliseconds the engine may take.
     #[serde(default = "second")]
     pub timeout_ms: u64,
-    /// Seconds an answer holds for the same user, roles, method and path. 0: ask each time.
+    /// Seconds an answer, yes or no, holds for the same `cache_key`. 0: ask each time.
     #[serde(default)]
     pub cache_seconds: u64,
+    /// What must be the same for an answer to hold again: `user`, `roles`, `claims`, `claim:NAME`, `method`, `path`,
+    /// `route`, `service`, `client_ip`. All of the question but `request_id` when absent; a token's `iat` and `exp`
+    /// are among the `claims`, so name parts to let answers outlive tokens.
+    #[serde(default)]
+    pub cache_key: Vec<String>,
+    /// Headers that an answer may add to the request for the service (`{"result": {"allow": true, "headers": {…}}}`).
+    /// Clients can't send these, and an answer with others counts as none. When absent, an answer may add any.
+    #[serde(default)]
+    pub headers: Option<Vec<String>>,
     /// When the engine can't be asked: `deny` (503) or `allow`.
     #[serde(default)]
     pub on_error: OnError,

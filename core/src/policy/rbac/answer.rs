@@ -15,8 +15,8 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// Reads an answer. `Err` says why it is none.
-    pub(crate) fn read(answer: &Answer) -> Result<Self, String> {
+    /// Reads an answer; `declared` are the headers that it may add, where that is said. `Err` says why it is none.
+    pub(crate) fn read(answer: &Answer, declared: Option<&[HeaderName]>) -> Result<Self, String> {
         let deny = || Self { allow: false, headers: Vec::new() };
         match answer.status() {
             StatusCode::FORBIDDEN => return Ok(deny()),
@@ -35,9 +35,11 @@ impl Decision {
             None | Some(Value::Null) => Ok(deny()),
             Some(Value::Bool(allow)) => Ok(Self { allow: *allow, headers: Vec::new() }),
             Some(Value::Object(result)) => match result.get("allow") {
-                Some(Value::Bool(allow)) => {
-                    Ok(Self { allow: *allow, headers: headers(result.get("headers"))? })
+                Some(Value::Bool(true)) => {
+                    Ok(Self { allow: true, headers: headers(result.get("headers"), declared)? })
                 }
+                // Whatever stands beside it: a clear no is not to be taken for a failure.
+                Some(Value::Bool(false)) => Ok(deny()),
                 _ => Err("the policy engine's answer has no `allow`".to_owned()),
             },
             Some(_) => Err("the policy engine's `result` is neither a truth value nor an object".to_owned()),
@@ -45,7 +47,10 @@ impl Decision {
     }
 }
 
-fn headers(value: Option<&Value>) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+fn headers(
+    value: Option<&Value>,
+    declared: Option<&[HeaderName]>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let Some(value) = value else { return Ok(Vec::new()) };
     let fields = value.as_object().ok_or("the policy engine's `headers` is no object")?;
     let read = |(name, value): (&String, &Value)| {
@@ -57,6 +62,9 @@ fn headers(value: Option<&Value>) -> Result<Vec<(HeaderName, HeaderValue)>, Stri
         // Where a message ends and to whom it goes is not the engine's to say.
         if hop_by_hop::concerns(&name) || name == header::CONTENT_LENGTH || name == header::HOST {
             return Err(format!("the policy engine's `headers` hold `{name}`"));
+        }
+        if declared.is_some_and(|declared| !declared.contains(&name)) {
+            return Err(format!("the policy engine's `headers` hold `{name}`, which is not declared"));
         }
         Ok((name, HeaderValue::try_from(value).map_err(|error| error.to_string())?))
     };
@@ -73,7 +81,7 @@ mod tests {
 
     fn read(status: u16, body: &'static str) -> Option<bool> {
         let answer = Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap();
-        Decision::read(&answer).ok().map(|decision| decision.allow)
+        Decision::read(&answer, None).ok().map(|decision| decision.allow)
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -90,6 +98,7 @@ mod tests {
             (200, r#"{"result": {"allowed": true}}"#, None),
             (200, r#"{"result": {"allow": "true"}}"#, None),
             (200, r#"{"result": {"allow": true, "headers": {"x": "a\nb"}}}"#, None),
+            (200, r#"{"result": {"allow": false, "headers": {"x": "a\nb"}}}"#, Some(false)),
             (200, r#"{"result": {"allow": true, "headers": {"content-length": 0}}}"#, None),
             (200, r#"{"result": {"allow": true, "headers": {"Transfer-Encoding": "chunked"}}}"#, None),
             (200, "true", None),
@@ -106,10 +115,20 @@ mod tests {
         let body = Bytes::from_static(
             br#"{"result": {"allow": true, "headers": {"X-Tier": "gold", "x-level": 3}}}"#,
         );
-        let decision = Decision::read(&Response::new(body)).unwrap();
+        let decision = Decision::read(&Response::new(body), None).unwrap();
         let mut found: Vec<_> =
             decision.headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         found.sort_unstable();
         assert_eq!(found, [("x-level", "3"), ("x-tier", "gold")]);
+    }
+    #[wasm_bindgen_test(unsupported = test)]
+    fn headers_that_are_not_declared_make_an_answer_none() {
+        let body = r#"{"result": {"allow": true, "headers": {"X-Tier": "gold"}}}"#;
+        let answer = Response::new(Bytes::from_static(body.as_bytes()));
+        let (tier, level) = (HeaderName::from_static("x-tier"), HeaderName::from_static("x-level"));
+        assert!(Decision::read(&answer, Some(&[level.clone(), tier])).is_ok());
+        let refused = Decision::read(&answer, Some(&[level])).unwrap_err();
+        assert_eq!(refused, "the policy engine's `headers` hold `x-tier`, which is not declared");
+        assert!(Decision::read(&answer, Some(&[])).is_err());
     }
 }

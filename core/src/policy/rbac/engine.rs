@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderName;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
-use super::answer::Decision;
+use super::{
+    answer::Decision,
+    key::{CacheKey, Name},
+};
 use crate::{
     facts::Facts,
     host::Timestamp,
@@ -26,9 +29,12 @@ pub(crate) const REMEMBERED: usize = 16_384;
 pub(crate) struct Engine {
     pub(crate) remote: Remote,
     pub(crate) cache_ms: u64,
+    pub(crate) cache_key: CacheKey,
+    /// The headers that answers may add. None: any.
+    pub(crate) headers: Option<Vec<HeaderName>>,
     /// Go on when the engine can't be asked.
     pub(crate) fails_open: bool,
-    pub(crate) decided: Recent<[u8; 32], Decided>,
+    pub(crate) decided: Recent<Name, Decided>,
 }
 
 /// An answer that is remembered.
@@ -98,21 +104,20 @@ impl Engine {
         Bytes::from(question.to_string())
     }
 
-    /// The name under which an answer is remembered: all of the question but the request's identifier.
-    pub(crate) fn digest(&self, facts: &Facts<'_>) -> [u8; 32] {
-        let stable = Facts { request_id: "", ..*facts };
-        Sha256::digest(self.question(&stable)).into()
+    /// The name under which an answer is remembered. None where none is.
+    pub(crate) fn name(&self, facts: &Facts<'_>) -> Option<Name> {
+        (self.cache_ms > 0).then(|| self.cache_key.name(facts))
     }
 
     /// An answer given a moment ago.
-    pub(crate) fn recall(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Decision>> {
-        let decided = self.decided.get(digest)?;
+    pub(crate) fn recall(&self, name: &Name, now: Timestamp) -> Option<Arc<Decision>> {
+        let decided = self.decided.get(name)?;
         (now < decided.until).then_some(decided.decision)
     }
 
     /// Keeps an answer for as long as the configuration says.
-    pub(crate) fn remember(&self, digest: [u8; 32], decision: &Arc<Decision>, now: Timestamp) {
+    pub(crate) fn remember(&self, name: Name, decision: &Arc<Decision>, now: Timestamp) {
         let until = now.saturating_add(self.cache_ms);
-        self.decided.insert(digest, Decided { decision: decision.clone(), until });
+        self.decided.insert(name, Decided { decision: decision.clone(), until });
     }
 }

@@ -1,25 +1,30 @@
 //! `RBAC` compiled: who is asked, roles or an engine, and what only one of them understands.
 
+use super::{Kinds, engine, roles};
 use crate::{
-    config::{
-        compile::Bench,
-        node::Node,
-        policy::{OnError, Rbac as Written},
-        problem::Problem,
-        services::Services,
-    },
-    policy::rbac::{
-        Judge, Rbac,
-        engine::{Engine, REMEMBERED},
-    },
-    recent::Recent,
+    config::{compile::Bench, node::Node, policy::Rbac as Written, problem::Problem, services::Services},
+    policy::rbac::{Judge, Rbac},
 };
 
-/// Keys that say how an engine is asked.
-const OF_ENGINES: [&str; 3] = ["timeout_ms", "cache_seconds", "on_error"];
+impl Kinds {
+    pub(super) fn rbac(
+        &mut self,
+        keys: &Written,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Rbac> {
+        let judge = judge(keys, node, services, bench)?;
+        // Who may say something to services is the engine alone, so clients are not to.
+        if let Judge::Engine(engine) = &judge {
+            self.identity_headers.extend(engine.headers.iter().flatten().cloned());
+        }
+        Some(Rbac { judge, include_anonymous: keys.include_anonymous, shadow: keys.shadow })
+    }
+}
 
-pub(super) fn rbac(keys: &Written, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Rbac> {
-    let judge = match (node.entry("roles"), node.entry("policy_engine_endpoint")) {
+fn judge(keys: &Written, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Judge> {
+    match (node.entry("roles"), node.entry("policy_engine_endpoint")) {
         (Some((roles, _)), Some((endpoint, _))) => {
             let message = "`roles` and `policy_engine_endpoint` exclude each other";
             bench.note(
@@ -36,41 +41,17 @@ pub(super) fn rbac(keys: &Written, node: &Node, services: &mut Services, bench: 
             bench.note(problem.cure(cure));
             None
         }
-        (Some((_, roles)), None) => {
-            for (key, _) in OF_ENGINES.iter().filter_map(|key| node.entry(key)) {
+        (Some((_, node_of_roles)), None) => {
+            for (key, _) in engine::KEYS.iter().filter_map(|key| node.entry(key)) {
                 let message = format!("`{}` is about a policy engine, and here `roles` decide", key.name);
                 bench.note(Problem::error(key.span, message).cure("leave the key out"));
             }
-            super::roles::roles(keys.roles.as_ref()?, roles, bench).map(Judge::Roles)
+            roles::roles(keys.roles.as_ref()?, node_of_roles, bench).map(Judge::Roles)
         }
         (None, Some((_, endpoint))) => {
             let address = keys.policy_engine_endpoint.as_deref()?;
-            engine(address, endpoint, keys, node, services, bench).map(|engine| Judge::Engine(engine.into()))
+            let engine = engine::engine(address, endpoint, keys, node, services, bench);
+            engine.map(|engine| Judge::Engine(engine.into()))
         }
-    };
-    Some(Rbac { judge: judge?, include_anonymous: keys.include_anonymous, shadow: keys.shadow })
-}
-
-fn engine(
-    address: &str,
-    endpoint: &Node,
-    keys: &Written,
-    node: &Node,
-    services: &mut Services,
-    bench: &Bench<'_>,
-) -> Option<Engine> {
-    if keys.timeout_ms == 0 {
-        bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be at least 1"));
     }
-    let remote = services.remote(address, endpoint.span, keys.timeout_ms).map_err(|why| {
-        let message = format!("`{}` is no address of a policy engine: {why}", endpoint.shown());
-        let problem = Problem::error(endpoint.span, message);
-        bench.note(problem.cure("write `http://host/path` or `https://host/path`"));
-    });
-    Some(Engine {
-        remote: remote.ok()?,
-        cache_ms: keys.cache_seconds.saturating_mul(1000),
-        fails_open: keys.on_error == OnError::Allow,
-        decided: Recent::new(REMEMBERED),
-    })
 }
