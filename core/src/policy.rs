@@ -4,6 +4,7 @@
 //! A policy never calls a host or another policy. It says what it needs (a credential checked, a counter
 //! drawn from, a question asked) and later judges what came back. The pipeline does the asking.
 
+pub mod cel;
 pub mod compression;
 pub mod fixed_window;
 pub mod jwt_validation;
@@ -13,7 +14,8 @@ pub mod ttl;
 use std::{ops::Deref, sync::Arc};
 
 use self::{
-    compression::Compression, fixed_window::FixedWindow, jwt_validation::JwtValidation, rbac::Rbac, ttl::Ttl,
+    cel::Cel, compression::Compression, fixed_window::FixedWindow, jwt_validation::JwtValidation, rbac::Rbac,
+    ttl::Ttl,
 };
 use crate::{
     config::node::Span,
@@ -89,6 +91,26 @@ pub struct Applied<T> {
     pub(crate) except: Vec<(Pattern, Span)>,
 }
 
+/// A policy that says whether a request may be made.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
+pub enum Authorizer {
+    /// By the user's roles, as the configuration or an engine says.
+    Rbac(Rbac),
+    /// By an expression.
+    Cel(Cel),
+}
+
+impl Authorizer {
+    /// Whether its "no" is recorded and not carried out.
+    pub(crate) fn is_in_shadow(&self) -> bool {
+        match self {
+            Self::Rbac(rbac) => rbac.shadow,
+            Self::Cel(cel) => cel.shadow,
+        }
+    }
+}
+
 impl<T> Applied<T> {
     /// What keeps the policy from holding for this path.
     pub(crate) fn exception(&self, path: &str) -> Option<&(Pattern, Span)> {
@@ -157,7 +179,7 @@ pub struct Plan {
     /// How often they may; every limit counts for itself.
     pub limits: Vec<Applied<FixedWindow>>,
     /// Whether they may; all must agree.
-    pub authorization: Vec<Applied<Rbac>>,
+    pub authorization: Vec<Applied<Authorizer>>,
     /// Whether answers are kept.
     pub caching: Option<Applied<Ttl>>,
     /// Whether answers are compressed.

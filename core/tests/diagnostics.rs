@@ -83,6 +83,7 @@ const CASES: &[Case] = cases! {
     "57-roles"
     "58-roles-and-engines"
     "59-engine-answers"
+    "60-cel"
 };
 
 /// What the cases include.

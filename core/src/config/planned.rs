@@ -51,7 +51,6 @@ pub(crate) const POLICY_TYPES: &[&str] = &[
     "ApiKey",
     "BasicAuth",
     "BodyLimit",
-    "Cel",
     "Concurrency",
     "Cors",
     "FaultInjection",

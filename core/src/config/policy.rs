@@ -1,12 +1,16 @@
 //! Policies as written: what all have in common, and one type for each kind's own keys.
 
+mod cel;
 mod rbac;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use self::rbac::{LongRole, Rbac, Role};
+pub use self::{
+    cel::Cel,
+    rbac::{LongRole, Rbac, Role},
+};
 use super::{
     decode::decode,
     document::{Item, OneOrMany, members},
@@ -109,6 +113,7 @@ kinds! {
     JwtValidation(JwtValidation) = "JWT_Validation", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;
+    Cel(Cel) = "Cel", Authorization;
     Ttl(Ttl) = "TTL", Caching;
     Compression(Compression) = "Compression", Compression;
 }
@@ -236,7 +241,7 @@ fn user_id() -> OneOrMany {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
-    /// Answer 503.
+    /// Refuse: with 503, unless the policy says otherwise.
     #[default]
     Deny,
     /// Go on as if the policy were not there.

@@ -10,9 +10,10 @@ use crate::{
     facts::Facts,
     host::Host,
     policy::{
-        Applied,
+        Applied, Authorizer,
+        cel::Cel,
         rbac::{
-            Judge, Rbac,
+            Judge,
             answer::Decision,
             engine::{Asked, Asking, Engine, MAX_ANSWER_BYTES},
             roles::{self, Roles},
@@ -31,7 +32,7 @@ type Conclusion = Result<Option<Arc<Decision>>, Refusal>;
 
 pub(super) async fn authorize<H: Host>(
     host: &H,
-    policies: &[Applied<Rbac>],
+    policies: &[Applied<Authorizer>],
     facts: &Facts<'_>,
     account: &mut Account<'_>,
 ) -> Result<Granted, Refusal> {
@@ -40,13 +41,16 @@ pub(super) async fn authorize<H: Host>(
         if !account.holds(applied, facts.path) {
             continue;
         }
-        if !applied.concerns(facts) {
-            account.policy(applied, || Said::new(Verdict::Skip, "there is no user to ask about"));
-            continue;
-        }
-        let concluded = match &applied.judge {
-            Judge::Roles(roles) => by_roles(applied, roles, facts, account),
-            Judge::Engine(engine) => by_engine(host, applied, engine, facts, account).await,
+        let concluded = match &*applied.policy {
+            Authorizer::Cel(cel) => by_expression(applied, cel, facts, account),
+            Authorizer::Rbac(rbac) if !rbac.concerns(facts) => {
+                account.policy(applied, || Said::new(Verdict::Skip, "there is no user to ask about"));
+                continue;
+            }
+            Authorizer::Rbac(rbac) => match &rbac.judge {
+                Judge::Roles(roles) => by_roles(applied, roles, facts, account),
+                Judge::Engine(engine) => by_engine(host, applied, engine, facts, account).await,
+            },
         };
         granted.extend(concluded?);
     }
@@ -54,7 +58,7 @@ pub(super) async fn authorize<H: Host>(
 }
 
 fn by_roles(
-    applied: &Applied<Rbac>,
+    applied: &Applied<Authorizer>,
     roles: &Roles,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
@@ -68,9 +72,28 @@ fn by_roles(
     }
 }
 
+fn by_expression(
+    applied: &Applied<Authorizer>,
+    cel: &Cel,
+    facts: &Facts<'_>,
+    account: &mut Account<'_>,
+) -> Conclusion {
+    let judged = cel.judge(facts);
+    let conclusion = match &judged {
+        Ok(true) => Ok(None),
+        Err(_) if cel.fails_open => Ok(None),
+        Ok(false) | Err(_) => Err(Refusal::NotTrue),
+    };
+    let concluded = conclude(applied, applied.origin.span, conclusion, || cel.said(&judged), account);
+    if let Err(reason) = judged {
+        account.detail = Some(reason);
+    }
+    concluded
+}
+
 async fn by_engine<H: Host>(
     host: &H,
-    applied: &Applied<Rbac>,
+    applied: &Applied<Authorizer>,
     engine: &Engine,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
@@ -109,13 +132,13 @@ async fn ask<H: Host>(host: &H, engine: &Engine, facts: &Facts<'_>) -> Asking {
 
 /// Notes what a policy concludes. Of one in shadow that is all: neither its "no" nor its headers take effect.
 fn conclude(
-    applied: &Applied<Rbac>,
+    applied: &Applied<Authorizer>,
     place: Span,
     conclusion: Conclusion,
     said: impl FnOnce() -> Said,
     account: &mut Account<'_>,
 ) -> Conclusion {
-    if !applied.shadow {
+    if !applied.is_in_shadow() {
         account.policy_at(applied, place, said);
         return conclusion;
     }

@@ -16,7 +16,7 @@ use crate::{
         services::Services,
     },
     pattern::Pattern,
-    policy::{Absence, Applied, Origin, Plan, Scope, Stage, rbac::Judge},
+    policy::{Absence, Applied, Authorizer, Origin, Plan, Scope, Stage, rbac::Judge},
 };
 
 /// The policies of one place: the top, a route, an override.
@@ -203,7 +203,8 @@ impl<'w> Chains<'w> {
             Linked::Removal => false,
         });
         for link in chain {
-            if let Linked::Policy(_, Compiled::Rbac(rbac)) = &link.body
+            if let Linked::Policy(_, Compiled::Authorization(policy)) = &link.body
+                && let Authorizer::Rbac(rbac) = &**policy
                 && !authenticated
                 && !rbac.can_allow_anonymous()
             {
@@ -247,7 +248,7 @@ impl<'w> Chains<'w> {
                 Compiled::FixedWindow(policy) => {
                     plan.limits.push(Applied { policy: policy.clone(), origin, except })
                 }
-                Compiled::Rbac(policy) => {
+                Compiled::Authorization(policy) => {
                     plan.authorization.push(Applied { policy: policy.clone(), origin, except })
                 }
                 Compiled::Ttl(policy) => {

@@ -1,5 +1,6 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
+mod cel;
 mod engine;
 mod rbac;
 mod roles;
@@ -20,10 +21,10 @@ use crate::{
     },
     keys::{KeyRing, KeySet},
     policy::{
+        Authorizer,
         compression::{Compression, MediaRange},
         fixed_window::{FixedWindow, Per},
         jwt_validation::{self, JwtValidation, Required, TokenSource},
-        rbac::Rbac,
         ttl::Ttl,
     },
     recent::Recent,
@@ -39,7 +40,7 @@ const KEYS_TIMEOUT_MS: u64 = 5_000;
 pub(super) enum Compiled {
     JwtValidation(Arc<JwtValidation>),
     FixedWindow(Arc<FixedWindow>),
-    Rbac(Arc<Rbac>),
+    Authorization(Arc<Authorizer>),
     Ttl(Arc<Ttl>),
     Compression(Arc<Compression>),
 }
@@ -71,9 +72,11 @@ impl Kinds {
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
-            Kind::Rbac(keys) => {
-                self.rbac(keys, node, services, bench).map(|policy| Compiled::Rbac(policy.into()))
-            }
+            Kind::Rbac(keys) => self
+                .rbac(keys, node, services, bench)
+                .map(|policy| Compiled::Authorization(Authorizer::Rbac(policy).into())),
+            Kind::Cel(keys) => cel::cel(keys, node, bench)
+                .map(|policy| Compiled::Authorization(Authorizer::Cel(policy).into())),
             Kind::Ttl(keys) => ttl(keys, id, node, bench).map(|policy| Compiled::Ttl(policy.into())),
             Kind::Compression(keys) => {
                 compression(keys, node, bench).map(|policy| Compiled::Compression(policy.into()))
