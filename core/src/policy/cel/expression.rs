@@ -13,7 +13,7 @@ use ::cel::{Context, ExecutionError, IdedExpr, ResolveResult, Value, parser::Pra
 pub(crate) const MAX_BYTES: usize = 4_096;
 /// Operators, names, literals and calls of an expression at most, macros expanded.
 pub(crate) const MAX_NODES: usize = 512;
-/// How deep it may be nested, parentheses included.
+/// How deep it may be nested.
 const MAX_DEPTH: u16 = 48;
 /// `all`, `exists`, `exists_one`, `map`, `filter` in an expression at most.
 pub(crate) const MAX_LOOPS: usize = 4;
@@ -79,7 +79,7 @@ impl Expression {
         let parser = PrattParser::new().max_recursion_depth(MAX_DEPTH).error_reporting_limit(1);
         let root = parser.parse(text).map_err(|errors| {
             let fault = |error: &::cel::ParseError| {
-                let at = |n: isize| u32::try_from(n).ok();
+                let at = |n: isize| u32::try_from(n).ok().filter(|n| *n > 0);
                 let at = at(error.pos.0).zip(at(error.pos.1));
                 Fault { at, ..Fault::new(format!("the expression can't be read: {}", plain(&error.msg))) }
             };
