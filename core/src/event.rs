@@ -39,6 +39,8 @@ pub struct Event<'a> {
     pub status: StatusCode,
     /// Why Tollgate itself refused, as `policy.reason`.
     pub refusal: Option<&'static str>,
+    /// With what code it would have been refused by a policy that is in shadow: recorded, and not carried out.
+    pub shadow: Option<&'static str>,
     /// More about a failure, for the log alone.
     pub detail: Option<&'a str>,
     /// `hit`, `miss`, `bypass`: what the cache did, where one was asked.
@@ -50,7 +52,7 @@ pub struct Event<'a> {
 /// As logs have it: in a fixed order, without what is not known.
 impl Serialize for Event<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Event", 14)?;
+        let mut fields = serializer.serialize_struct("Event", 15)?;
         fields.serialize_field("time", &Rfc3339(self.at))?;
         fields.serialize_field("request_id", self.request_id)?;
         fields.serialize_field("client", &self.client)?;
@@ -58,7 +60,12 @@ impl Serialize for Event<'_> {
         fields.serialize_field("host", self.host)?;
         fields.serialize_field("path", self.path)?;
         let named = [("route", self.route), ("service", self.service), ("user", self.user)];
-        let why = [("refusal", self.refusal), ("detail", self.detail), ("cache", self.cache)];
+        let why = [
+            ("refusal", self.refusal),
+            ("shadow", self.shadow),
+            ("detail", self.detail),
+            ("cache", self.cache),
+        ];
         for (name, value) in named {
             if let Some(value) = value {
                 fields.serialize_field(name, value)?;

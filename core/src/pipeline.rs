@@ -28,7 +28,7 @@ use crate::{
     transform::{forwarded, trace_context::hex},
 };
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all stages know of the request.
 struct Context<'c, H> {
@@ -96,6 +96,7 @@ pub async fn handle<H: Host>(
         user: account.identity.as_ref().map(|identity| identity.subject.as_str()),
         status: response.status(),
         refusal,
+        shadow: account.shadow,
         detail: account.detail.as_deref(),
         cache: account.cache.map(ttl::Outcome::name),
         trail: account.trail.as_ref().map(|trail| trail.placed(&gateway.files)),

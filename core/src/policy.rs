@@ -6,6 +6,7 @@
 
 pub mod any_of;
 pub mod api_key;
+pub mod cel;
 pub mod compression;
 pub mod fixed_window;
 pub mod jwt_validation;
@@ -20,10 +21,11 @@ use http::request;
 use self::{
     any_of::AnyOf,
     api_key::ApiKey,
+    cel::Cel,
     compression::Compression,
     fixed_window::FixedWindow,
     jwt_validation::{JwtValidation, TokenSource},
-    rbac::Rbac,
+    rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
     ttl::Ttl,
 };
@@ -165,6 +167,42 @@ pub struct Applied<T> {
     pub(crate) except: Vec<(Pattern, Span)>,
 }
 
+/// A policy that says whether a request may be made.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
+pub enum Authorizer {
+    /// By the user's roles, as the configuration or an engine says.
+    Rbac(Rbac),
+    /// By an expression.
+    Cel(Cel),
+}
+
+impl Authorizer {
+    /// The engine that is asked, where one is.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        match self {
+            Self::Rbac(Rbac { judge: Judge::Engine(engine), .. }) => Some(engine),
+            Self::Rbac(_) | Self::Cel(_) => None,
+        }
+    }
+
+    /// Whether a request without a user may ever be let through, by this policy and not past it.
+    pub(crate) fn can_allow_anonymous(&self) -> bool {
+        match self {
+            Self::Rbac(rbac) => rbac.can_allow_anonymous(),
+            Self::Cel(_) => true,
+        }
+    }
+
+    /// Whether its "no" is recorded and not carried out.
+    pub(crate) fn is_in_shadow(&self) -> bool {
+        match self {
+            Self::Rbac(rbac) => rbac.shadow,
+            Self::Cel(cel) => cel.shadow,
+        }
+    }
+}
+
 impl<T> Applied<T> {
     /// What keeps the policy from holding for this path.
     pub(crate) fn exception(&self, path: &str) -> Option<&(Pattern, Span)> {
@@ -233,7 +271,7 @@ pub struct Plan {
     /// How often they may; every limit counts for itself.
     pub limits: Vec<Applied<FixedWindow>>,
     /// Whether they may; all must agree.
-    pub authorization: Vec<Applied<Rbac>>,
+    pub authorization: Vec<Applied<Authorizer>>,
     /// Whether answers are kept.
     pub caching: Option<Applied<Ttl>>,
     /// Whether answers are compressed.

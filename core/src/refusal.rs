@@ -59,6 +59,8 @@ pub enum Refusal {
     CountersUnavailable,
     /// The user may not.
     Forbidden,
+    /// An expression says no, or can't be evaluated.
+    NotTrue,
     /// Whether the user may can't be known now.
     EngineUnavailable,
     /// The service can't be reached or does not speak HTTP.
@@ -185,6 +187,7 @@ impl Refusal {
                 "Limits can't be checked at the moment.",
             ),
             Self::Forbidden => (StatusCode::FORBIDDEN, "rbac.denied", "You are not allowed to do this."),
+            Self::NotTrue => (StatusCode::FORBIDDEN, "cel.denied", "You are not allowed to do this."),
             Self::EngineUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "rbac.unavailable",

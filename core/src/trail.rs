@@ -89,11 +89,6 @@ impl Step {
         Self { room, verdict, at, name: None, description: None, text, facts }
     }
 
-    /// A policy's step, at the place of the policy.
-    pub(crate) fn of(origin: &Origin, said: Said) -> Self {
-        Self::of_policy_at(origin, origin.span, said)
-    }
-
     /// A policy's step, at the place of what decided about it.
     pub(crate) fn of_policy_at(origin: &Origin, at: Span, said: Said) -> Self {
         let Said { verdict, text, facts } = said;

@@ -80,8 +80,12 @@ const CASES: &[Case] = cases! {
     "54-merged-values"
     "55-block-texts"
     "56-compression-as-a-policy"
-    "57-api-keys"
-    "58-any-of"
+    "57-roles"
+    "58-roles-and-engines"
+    "59-engine-answers"
+    "60-cel"
+    "61-api-keys"
+    "62-any-of"
 };
 
 /// What the cases include.

@@ -51,6 +51,8 @@ impl Count {
 pub struct Metrics {
     requests: [Count; CLASSES.len()],
     refusals: Count,
+    /// Requests that a policy in shadow would have refused.
+    shadow_refusals: Count,
     in_flight: Arc<Count>,
     connections: Arc<Count>,
     /// Connections whose bytes were not HTTP or whose head was too large; the client was told.
@@ -81,6 +83,9 @@ impl Metrics {
         }
         if event.refusal.is_some() {
             self.refusals.up();
+        }
+        if event.shadow.is_some() {
+            self.shadow_refusals.up();
         }
     }
 
@@ -117,6 +122,12 @@ impl Metrics {
         }
         for (name, kind, help, count) in [
             ("refusals_total", "counter", "Requests that Tollgate itself refused.", &self.refusals),
+            (
+                "shadow_refusals_total",
+                "counter",
+                "Requests that a policy in shadow would have refused.",
+                &self.shadow_refusals,
+            ),
             ("requests_in_flight", "gauge", "Requests whose response has not ended.", &*self.in_flight),
             ("connections", "gauge", "Open connections of clients, tunnels included.", &*self.connections),
             ("accept_failures_total", "counter", "Failures to accept a connection.", &self.accept_failures),
@@ -172,6 +183,7 @@ mod tests {
             user: None,
             status: StatusCode::from_u16(status).unwrap(),
             refusal,
+            shadow: None,
             detail: None,
             trail: None,
             cache: None,
@@ -193,6 +205,16 @@ mod tests {
             "tollgate_requests_total{status=\"5xx\"} 2",
             "tollgate_refusals_total 1",
         ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_have_been_refused_is_counted_apart_from_what_was() {
+        let metrics = Metrics::default();
+        metrics.count(&Event { shadow: Some("rbac.denied"), ..event(200, None) });
+        let text = metrics.render();
+        for line in ["tollgate_shadow_refusals_total 1", "tollgate_refusals_total 0"] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }

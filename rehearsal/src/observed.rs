@@ -87,6 +87,7 @@ pub fn noted(event: &Event<'_>) -> Noted {
         ("user", event.user.map(str::to_owned)),
         ("status", Some(event.status.as_u16().to_string())),
         ("refusal", event.refusal.map(str::to_owned)),
+        ("shadow", event.shadow.map(str::to_owned)),
         ("cache", event.cache.map(str::to_owned)),
     ];
     known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()

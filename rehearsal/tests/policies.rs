@@ -28,6 +28,7 @@ const DECIDING: &[(&str, &str)] = &[
     ),
     ("FixedWindow", "- {name: x, type: FixedWindow, rate: 5, per: ip, description: why}"),
     ("RBAC", "- {name: x, type: RBAC, policy_engine_endpoint: 'http://engine/', description: why}"),
+    ("Cel", "- {name: x, type: Cel, expression: 'request.method == \"GET\"', description: why}"),
     ("TTL", "- {name: x, type: TTL, ttl_seconds: 5, description: why}"),
     ("Compression", "- {name: x, type: Compression, min_bytes: 1, description: why}"),
 ];

@@ -27,7 +27,7 @@ fn services(gateway: &Gateway) -> BTreeMap<&str, &Service> {
     let routes = gateway.router().routes().iter().map(|route| &route.service);
     let keys = gateway.rings.iter().filter_map(|ring| ring.source()).map(|source| &source.service);
     let engines = gateway.router().plans().flat_map(|placed| &placed.plan.authorization);
-    let engines = engines.map(|applied| &applied.policy.engine.service);
+    let engines = engines.filter_map(|applied| applied.engine()).map(|engine| &engine.remote.service);
     routes.chain(keys).chain(engines).map(|service: &Arc<Service>| (&*service.name, &**service)).collect()
 }
 

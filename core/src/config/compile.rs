@@ -342,23 +342,28 @@ fn methods(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Option<
     }
     let mut methods = Vec::new();
     for (text, node) in node.members("methods", written) {
-        let upper = text.to_ascii_uppercase();
-        match Method::from_bytes(text.as_bytes()) {
-            // Methods are case-sensitive (RFC 9110 §9.1), and `get` is never what was meant.
-            Ok(method) if *text == upper && text.starts_with(|c: char| c.is_ascii_uppercase()) => {
-                methods.push(method);
-            }
-            Ok(_) if *text != upper && !node.is_filled() => bench.note(
-                Problem::error(node.span, format!("`{text}` is no method"))
-                    .cure(format!("did you mean `{upper}`?")),
-            ),
-            _ => bench.note(
-                Problem::error(node.span, format!("`{}` is no method", node.shown()))
-                    .cure("write one in capitals, such as `GET`"),
-            ),
-        }
+        methods.extend(method(node, text, bench));
     }
     (methods.len() == written.len()).then(|| Some(Methods::new(methods)))
+}
+
+/// The method in `text`, which stands at `node`.
+fn method(node: &Node, text: &str, bench: &Bench<'_>) -> Option<Method> {
+    let upper = text.to_ascii_uppercase();
+    let is_capital = text == upper && text.starts_with(|c: char| c.is_ascii_uppercase());
+    let method = Method::from_bytes(text.as_bytes());
+    // Methods are case-sensitive (RFC 9110 §9.1), and `get` is never what was meant.
+    if is_capital && let Ok(method) = method {
+        return Some(method);
+    }
+    bench.note(if method.is_ok() && text != upper && !node.is_filled() {
+        Problem::error(node.span, format!("`{text}` is no method")).cure(format!("did you mean `{upper}`?"))
+    } else {
+        let shown = if node.is_filled() { node.shown() } else { text };
+        Problem::error(node.span, format!("`{shown}` is no method"))
+            .cure("write one in capitals, such as `GET`")
+    });
+    None
 }
 
 fn hosts(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Vec<HostPattern>> {

@@ -31,7 +31,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
         ("Head", &["when"], "use `exclude_paths`, or an override"),
         ("JWT_Validation", &["secret"], "use an asymmetric key, by `jwks_uri` or `jwks`"),
         ("JWT_Validation", &["issuers", "mode"], "name one `issuer`"),
-        ("RBAC", &["roles"], "ask an engine with `policy_engine_endpoint`"),
         (
             "FixedWindow",
             &["burst", "cost", "scope", "tiers", "exempt"],
@@ -50,7 +49,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
 pub(crate) const POLICY_TYPES: &[&str] = &[
     "BasicAuth",
     "BodyLimit",
-    "Cel",
     "Concurrency",
     "Cors",
     "FaultInjection",

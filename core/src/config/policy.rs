@@ -1,9 +1,16 @@
 //! Policies as written: what all have in common, and one type for each kind's own keys.
 
+mod cel;
+mod rbac;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use self::{
+    cel::Cel,
+    rbac::{LongRole, Rbac, Role},
+};
 use super::{
     decode::decode,
     document::{Item, OneOrMany, members},
@@ -108,6 +115,7 @@ kinds! {
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;
+    Cel(Cel) = "Cel", Authorization;
     Ttl(Ttl) = "TTL", Caching;
     Compression(Compression) = "Compression", Compression;
 }
@@ -276,36 +284,11 @@ fn user_id() -> OneOrMany {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
-    /// Answer 503.
+    /// Refuse: with 503, unless the policy says otherwise.
     #[default]
     Deny,
     /// Go on as if the policy were not there.
     Allow,
-}
-
-/// `RBAC`: whether the user may, as a policy engine says.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename = "RBAC")]
-pub struct Rbac {
-    /// Asked with `POST {"input": …}` (OPA's data API).
-    pub policy_engine_endpoint: String,
-    /// Milliseconds the engine may take.
-    #[serde(default = "second")]
-    pub timeout_ms: u64,
-    /// Seconds an answer holds for the same user, roles, method and path. 0: ask each time.
-    #[serde(default)]
-    pub cache_seconds: u64,
-    /// When the engine can't be asked: `deny` (503) or `allow`.
-    #[serde(default)]
-    pub on_error: OnError,
-    /// Ask also about requests without a user.
-    #[serde(default)]
-    pub include_anonymous: bool,
-}
-
-fn second() -> u64 {
-    1_000
 }
 
 /// `TTL`: keep answers for a fixed time.

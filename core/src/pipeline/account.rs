@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    config::node::Span,
     identity::Identity,
     policy::{Applied, fixed_window::Drawn, ttl::Outcome},
     route::Route,
@@ -16,6 +17,8 @@ pub(super) struct Account<'g> {
     pub(super) identity: Option<Arc<Identity>>,
     pub(super) drawn: Vec<Drawn>,
     pub(super) cache: Option<Outcome>,
+    /// What would have been refused, and with what code, were that not only recorded. The first of several.
+    pub(super) shadow: Option<&'static str>,
     /// The reason of a failure, for the log alone.
     pub(super) detail: Option<String>,
     /// How it was decided. None where nobody wants to know.
@@ -36,7 +39,12 @@ impl Account<'_> {
 
     /// Notes what a policy says.
     pub(super) fn policy<T>(&mut self, applied: &Applied<T>, said: impl FnOnce() -> Said) {
-        self.note(|| Step::of(&applied.origin, said()));
+        self.policy_at(applied, applied.origin.span, said);
+    }
+
+    /// Notes what a policy says, at the place within it that decided.
+    pub(super) fn policy_at<T>(&mut self, applied: &Applied<T>, at: Span, said: impl FnOnce() -> Said) {
+        self.note(|| Step::of_policy_at(&applied.origin, at, said()));
     }
 
     /// Whether a policy holds for this path; where it does not, that is noted.

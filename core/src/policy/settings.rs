@@ -4,13 +4,14 @@
 //! Every field of a policy is taken up by name, so that none is added without a word on how it is compared.
 
 use super::{
-    Authentication, Origin, Scope,
+    Authentication, Authorizer, Origin, Scope,
     any_of::AnyOf,
     api_key::{ApiKey, Known},
+    cel::Cel,
     compression::{Compression, MediaRange},
     fixed_window::{FixedWindow, Per},
     jwt_validation::{JwtValidation, TokenSource},
-    rbac::Rbac,
+    rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
 };
 use crate::{
@@ -168,16 +169,56 @@ fn on_error(fails_open: bool) -> Setting {
     Setting::new("on_error", value, MoreIsLooser)
 }
 
+impl Settings for Authorizer {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        match self {
+            Self::Rbac(policy) => policy.settings(origin),
+            Self::Cel(policy) => policy.settings(origin),
+        }
+    }
+}
+
 impl Settings for Rbac {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        let Self { judge, include_anonymous, shadow } = self;
+        let mut settings = vec![
+            Setting::new("include_anonymous", *include_anonymous, LessIsLooser),
+            Setting::new("shadow", *shadow, MoreIsLooser),
+        ];
+        match judge {
+            Judge::Engine(engine) => settings.extend(engine.settings(origin)),
+            Judge::Roles(roles) => {
+                let granted = roles.all().map(|(role, permission)| format!("{role}: {permission}"));
+                settings.push(Setting::new("roles", Value::set(granted), MoreIsLooser));
+            }
+        }
+        settings
+    }
+}
+
+impl Settings for Engine {
     fn settings(&self, _: &Origin) -> Vec<Setting> {
-        let Self { engine, cache_ms, fails_open, include_anonymous, decided: _ } = self;
+        let Self { remote, cache_ms, cache_key, headers, fails_open, decided: _ } = self;
+        let declared = headers.iter().flatten();
         vec![
-            Setting::neutral("policy_engine_endpoint", address(engine)),
-            Setting::neutral("timeout_ms", engine.patience.head_ms),
+            Setting::neutral("policy_engine_endpoint", address(remote)),
+            Setting::neutral("timeout_ms", remote.patience.head_ms),
             // For so long a permission outlives its end.
             Setting::new("cache_seconds", cache_ms / 1000, MoreIsLooser),
-            Setting::new("include_anonymous", *include_anonymous, LessIsLooser),
+            // The fewer parts tell answers apart, the more requests share one.
+            Setting::new("cache_key", Value::set(cache_key.words()), LessIsLooser),
+            Setting::neutral("headers", Value::set(declared)),
             on_error(*fails_open),
+        ]
+    }
+}
+
+impl Settings for Cel {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        vec![
+            Setting::neutral("expression", self.shown()),
+            Setting::new("shadow", self.shadow, MoreIsLooser),
+            on_error(self.fails_open),
         ]
     }
 }

@@ -51,6 +51,7 @@ fn text(event: &Event<'_>) -> String {
         ("service", event.service),
         ("cache", event.cache),
         ("refusal", event.refusal),
+        ("shadow", event.shadow),
         ("detail", event.detail),
         ("id", Some(event.request_id)),
     ];
@@ -95,6 +96,7 @@ mod tests {
             user: Some("ada"),
             status: StatusCode::TOO_MANY_REQUESTS,
             refusal: Some("rate_limit.exceeded"),
+            shadow: None,
             detail: None,
             trail: None,
             cache: None,

@@ -23,6 +23,7 @@ fn event(path: &str) -> Event<'_> {
         user: None,
         status: StatusCode::OK,
         refusal: None,
+        shadow: None,
         detail: None,
         trail: None,
         cache: None,

@@ -4,6 +4,7 @@
 mod around;
 mod connection;
 mod edge;
+mod engine;
 mod explain;
 mod shutdown;
 mod streaming;

@@ -17,7 +17,7 @@ use crate::{
         services::Services,
     },
     pattern::Pattern,
-    policy::{Absence, Applied, Origin, Plan, Scope, Stage},
+    policy::{Absence, Applied, Authorizer, Origin, Plan, Scope, Stage, rbac::Judge},
 };
 
 /// The policies of one place: the top, a route, an override.
@@ -206,20 +206,24 @@ impl<'w> Chains<'w> {
             Linked::Removal => false,
         });
         for link in chain {
-            if let Linked::Policy(_, Compiled::Rbac(rbac)) = &link.body
+            if let Linked::Policy(_, Compiled::Authorization(policy)) = &link.body
+                && let Authorizer::Rbac(rbac) = &**policy
                 && !authenticated
-                && !rbac.include_anonymous
+                && !rbac.can_allow_anonymous()
             {
                 let path = self.whole.routes.get(route).map(|route| route.item.node.span_of("path"));
-                let message = format!(
-                    "`{}` has no authentication before it, so there is no user to ask about",
-                    link.name
-                );
+                let (without, cure) = match rbac.judge {
+                    Judge::Engine(_) => (
+                        "there is no user to ask about",
+                        "add an authentication policy, or `include_anonymous: true` to ask about requests without a user",
+                    ),
+                    Judge::Roles(_) => ("nobody has a role", "add an authentication policy"),
+                };
+                let message = format!("`{}` has no authentication before it, so {without}", link.name);
                 let mut problem = Problem::error(link.span, message);
                 if let Some(path) = path {
                     problem = problem.related(path, "on this route");
                 }
-                let cure = "add an authentication policy, or `include_anonymous: true` to ask about requests without a user";
                 bench.miss(problem.cure(cure));
             }
         }
@@ -248,7 +252,7 @@ impl<'w> Chains<'w> {
                 Compiled::FixedWindow(policy) => {
                     plan.limits.push(Applied { policy: policy.clone(), origin, except })
                 }
-                Compiled::Rbac(policy) => {
+                Compiled::Authorization(policy) => {
                     plan.authorization.push(Applied { policy: policy.clone(), origin, except })
                 }
                 Compiled::Ttl(policy) => {

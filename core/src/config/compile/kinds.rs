@@ -1,6 +1,10 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
 mod api_key;
+mod cel;
+mod engine;
+mod rbac;
+mod roles;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,12 +22,11 @@ use crate::{
     },
     keys::{KeyRing, KeySet},
     policy::{
-        Authentication,
+        Authentication, Authorizer,
         any_of::AnyOf,
         compression::{Compression, MediaRange},
         fixed_window::{FixedWindow, Per},
         jwt_validation::{self, JwtValidation, Required, TokenSource},
-        rbac::{self, Rbac},
         ttl::Ttl,
     },
     recent::Recent,
@@ -39,7 +42,7 @@ const KEYS_TIMEOUT_MS: u64 = 5_000;
 pub(super) enum Compiled {
     Authentication(Authentication),
     FixedWindow(Arc<FixedWindow>),
-    Rbac(Arc<Rbac>),
+    Authorization(Arc<Authorizer>),
     Ttl(Arc<Ttl>),
     Compression(Arc<Compression>),
 }
@@ -71,7 +74,11 @@ impl Kinds {
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
-            Kind::Rbac(keys) => rbac(keys, node, services, bench).map(|policy| Compiled::Rbac(policy.into())),
+            Kind::Rbac(keys) => self
+                .rbac(keys, node, services, bench)
+                .map(|policy| Compiled::Authorization(Authorizer::Rbac(policy).into())),
+            Kind::Cel(keys) => cel::cel(keys, node, bench)
+                .map(|policy| Compiled::Authorization(Authorizer::Cel(policy).into())),
             Kind::Ttl(keys) => ttl(keys, id, node, bench).map(|policy| Compiled::Ttl(policy.into())),
             Kind::Compression(keys) => {
                 compression(keys, node, bench).map(|policy| Compiled::Compression(policy.into()))
@@ -366,29 +373,6 @@ fn quoted(name: &str) -> String {
     let escaped: String =
         visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
     format!("\"{escaped}\"")
-}
-
-fn rbac(keys: &written::Rbac, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Rbac> {
-    if keys.timeout_ms == 0 {
-        bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be at least 1"));
-    }
-    let engine = services
-        .remote(&keys.policy_engine_endpoint, node.span_of("policy_engine_endpoint"), keys.timeout_ms)
-        .map_err(|why| {
-            let node = node.get("policy_engine_endpoint").unwrap_or(node);
-            let message = format!("`{}` is no address of a policy engine: {why}", node.shown());
-            bench.note(
-                Problem::error(node.span, message).cure("write `http://host/path` or `https://host/path`"),
-            );
-        })
-        .ok()?;
-    Some(Rbac {
-        engine,
-        cache_ms: keys.cache_seconds.saturating_mul(1000),
-        fails_open: keys.on_error == OnError::Allow,
-        include_anonymous: keys.include_anonymous,
-        decided: Recent::new(rbac::REMEMBERED),
-    })
 }
 
 fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<Ttl> {

@@ -14,7 +14,7 @@ use super::super::{
         AccessLog, Admin, Document, Limits, Listener, LongEndpoint, Override, Route, Service, ServiceTls,
         Store, Telemetry, Timeouts,
     },
-    policy::{ApiKey, Compression, FixedWindow, Head, JwtValidation, Rbac, TokenFrom, Ttl},
+    policy::{ApiKey, Cel, Compression, FixedWindow, Head, JwtValidation, Rbac, TokenFrom, Ttl},
 };
 
 /// A place in a configuration.
@@ -160,6 +160,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),
+        "Cel" => fields::<Cel>(),
         "RBAC" => fields::<Rbac>(),
         "TTL" => fields::<Ttl>(),
         "Compression" => fields::<Compression>(),

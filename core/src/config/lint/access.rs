@@ -68,7 +68,7 @@ fn writes(holding: &Holding<'_>) -> bool {
 
 /// Whether an engine is asked about those who don't say who they are.
 fn is_asked(holding: &Holding<'_>) -> bool {
-    holding.plan.authorization.iter().any(|rbac| rbac.include_anonymous)
+    holding.plan.authorization.iter().any(|applied| applied.can_allow_anonymous())
 }
 
 fn unauthenticated(subject: &Subject<'_>) -> Vec<Problem> {

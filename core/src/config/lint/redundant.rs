@@ -62,7 +62,7 @@ fn unused_services(subject: &Subject<'_>) -> Vec<Problem> {
     let asked = subject.policies().filter_map(|policy| {
         let url = match policy.kind {
             Kind::JwtValidation(keys) => keys.jwks_uri.as_deref()?,
-            Kind::Rbac(keys) => &keys.policy_engine_endpoint,
+            Kind::Rbac(keys) => keys.policy_engine_endpoint.as_deref()?,
             _ => return None,
         };
         Some(url.parse::<Uri>().ok()?.host()?.to_owned())

@@ -95,7 +95,7 @@ fn keys(subject: &Subject<'_>) -> Vec<Problem> {
             }
             Kind::Rbac(keys) => (
                 "policy_engine_endpoint",
-                Some(&*keys.policy_engine_endpoint),
+                keys.policy_engine_endpoint.as_deref(),
                 "the answers that decide who may",
             ),
             _ => continue,

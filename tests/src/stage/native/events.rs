@@ -15,8 +15,8 @@ use tollgate::{
 use tollgate_rehearsal::observed::{Noted, Raw};
 
 /// The fields of a line on which hosts agree; the others tell of the moment.
-const COMPARED: [&str; 10] =
-    ["client", "method", "host", "path", "route", "service", "user", "status", "refusal", "cache"];
+const COMPARED: [&str; 11] =
+    ["client", "method", "host", "path", "route", "service", "user", "status", "refusal", "shadow", "cache"];
 
 /// A log that is kept in memory.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,124 @@
+//! What expressions see of a request: values of their own, made for those variables only that are named.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ::cel::{
+    Context, Value,
+    objects::{Key, Map},
+};
+use serde_json::Value as Json;
+
+use super::expression::Needs;
+use crate::{facts::Facts, identity::Identity, route::parameters};
+
+/// Members of a list or a mapping at most: a loop goes through all of them.
+const MAX_MEMBERS: usize = 256;
+
+/// Lends a request to an expression. Fails where there is more of something than an expression may see: what it
+/// decides must not depend on where the rest was cut off.
+pub(super) fn lend(context: &mut Context<'_, '_>, needs: &Needs, facts: &Facts<'_>) -> Result<(), String> {
+    if needs.any("request") {
+        context.add_variable_from_value("request", request(needs, facts)?);
+    }
+    if needs.any("auth") {
+        let auth = facts.identity.map(|identity| auth(needs, identity)).transpose()?;
+        context.add_variable_from_value("auth", auth.unwrap_or(Value::Null));
+    }
+    if needs.any("route") {
+        let path = ("path", text(facts.route.pattern.as_str()));
+        let service = ("service", text(&facts.route.service.name));
+        context.add_variable_from_value("route", mapping([path, service]));
+    }
+    if needs.any("now") {
+        let seconds = i64::try_from(facts.now / 1000).unwrap_or(i64::MAX);
+        context.add_variable_from_value("now", Value::Int(seconds));
+    }
+    Ok(())
+}
+
+fn request(needs: &Needs, facts: &Facts<'_>) -> Result<Value, String> {
+    let mut fields = vec![
+        ("method", text(facts.head.method.as_str())),
+        ("path", text(facts.path)),
+        ("host", text(facts.host)),
+        ("client_ip", text(&facts.client.to_string())),
+    ];
+    if needs.field("request", "headers") {
+        let headers = &facts.head.headers;
+        let first = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let named = headers.keys().filter_map(|name| Some((name.as_str(), text(&first(name)?))));
+        fields.push(("headers", few(named, headers.keys_len(), "header fields")?));
+    }
+    if needs.field("request", "query") {
+        let mut query: HashMap<Key, Value> = HashMap::new();
+        for (name, value) in facts.head.uri.query().into_iter().flat_map(parameters) {
+            query.entry(key(&name)).or_insert_with(|| text(&value));
+            bounded(query.len(), "query parameters")?;
+        }
+        fields.push(("query", Value::Map(Map { map: Arc::new(query) })));
+    }
+    Ok(mapping(fields))
+}
+
+fn auth(needs: &Needs, identity: &Identity) -> Result<Value, String> {
+    bounded(identity.roles.len(), "roles")?;
+    let roles = identity.roles.iter().map(|role| text(role)).collect();
+    let mut fields = vec![("user", text(&identity.subject)), ("roles", Value::List(Arc::new(roles)))];
+    if needs.field("auth", "claims") {
+        let claims = identity.claims.iter().map(|(name, claim)| Ok((name.as_str(), json(claim)?)));
+        let claims = claims.collect::<Result<Vec<_>, String>>()?;
+        let many = claims.len();
+        fields.push(("claims", few(claims, many, "claims")?));
+    }
+    Ok(mapping(fields))
+}
+
+fn json(value: &Json) -> Result<Value, String> {
+    Ok(match value {
+        Json::Null => Value::Null,
+        Json::Bool(truth) => Value::Bool(*truth),
+        // A whole number is an `int` wherever it fits, as are those that expressions write.
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => Value::Int(whole),
+            (None, Some(whole)) => Value::UInt(whole),
+            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(string) => text(string),
+        Json::Array(list) => {
+            bounded(list.len(), "members of a claim")?;
+            Value::List(Arc::new(list.iter().map(json).collect::<Result<_, _>>()?))
+        }
+        Json::Object(fields) => {
+            let named = fields.iter().map(|(name, value)| Ok((name.as_str(), json(value)?)));
+            few(named.collect::<Result<Vec<_>, String>>()?, fields.len(), "members of a claim")?
+        }
+    })
+}
+
+fn few<'n>(
+    fields: impl IntoIterator<Item = (&'n str, Value)>,
+    many: usize,
+    what: &str,
+) -> Result<Value, String> {
+    bounded(many, what).map(|()| mapping(fields))
+}
+
+fn bounded(many: usize, what: &str) -> Result<(), String> {
+    match many > MAX_MEMBERS {
+        true => Err(format!("there are more than {MAX_MEMBERS} {what}, too many for an expression")),
+        false => Ok(()),
+    }
+}
+
+fn mapping<'n>(fields: impl IntoIterator<Item = (&'n str, Value)>) -> Value {
+    let map = fields.into_iter().map(|(name, value)| (key(name), value)).collect();
+    Value::Map(Map { map: Arc::new(map) })
+}
+
+fn key(name: &str) -> Key {
+    Key::String(Arc::new(name.to_owned()))
+}
+
+fn text(text: &str) -> Value {
+    Value::String(Arc::new(text.to_owned()))
+}
