@@ -229,12 +229,14 @@ impl Refusal {
         match self {
             Self::MissingToken => put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")),
             Self::MissingCredentials(challenges) => {
-                for challenge in challenges {
-                    challenge_of(headers, challenge, realm);
-                }
+                // In one field, as hosts would join them anyway (RFC 9110 §11.6.1).
+                let each: Vec<String> = challenges.iter().map(|one| challenge_of(one, realm)).collect();
+                put(headers, header::WWW_AUTHENTICATE, each.join(", "));
             }
-            Self::MissingKey(challenge) => challenge_of(headers, challenge, realm),
-            Self::InvalidKey => challenge_of(headers, "ApiKey", realm),
+            Self::MissingKey(challenge) => {
+                put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
+            }
+            Self::InvalidKey => put(headers, header::WWW_AUTHENTICATE, challenge_of("ApiKey", realm)),
             Self::AmbiguousToken => {
                 let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
@@ -269,13 +271,10 @@ impl Refusal {
 }
 
 /// A challenge is a scheme, and maybe parameters; the realm is the request's.
-fn challenge_of(headers: &mut HeaderMap, challenge: &str, realm: &str) {
-    let text = match challenge.split_once(' ') {
+fn challenge_of(challenge: &str, realm: &str) -> String {
+    match challenge.split_once(' ') {
         Some((scheme, parameters)) => format!("{scheme} realm=\"{realm}\", {parameters}"),
         None => format!("{challenge} realm=\"{realm}\""),
-    };
-    if let Ok(value) = HeaderValue::try_from(text) {
-        headers.append(header::WWW_AUTHENTICATE, value);
     }
 }
 
