@@ -6,6 +6,7 @@ use ::cel::{
     Context, Value,
     objects::{Key, Map},
 };
+use http::{HeaderMap, HeaderName};
 use serde_json::Value as Json;
 
 use super::expression::Needs;
@@ -45,8 +46,7 @@ fn request(needs: &Needs, facts: &Facts<'_>) -> Result<Value, String> {
     ];
     if needs.field("request", "headers") {
         let headers = &facts.head.headers;
-        let first = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let named = headers.keys().filter_map(|name| Some((name.as_str(), text(&first(name)?))));
+        let named = headers.keys().map(|name| (name.as_str(), text(&lines(headers, name))));
         fields.push(("headers", few(named, headers.keys_len(), "header fields")?));
     }
     if needs.field("request", "query") {
@@ -58,6 +58,19 @@ fn request(needs: &Needs, facts: &Facts<'_>) -> Result<Value, String> {
         fields.push(("query", Value::Map(Map { map: Arc::new(query) })));
     }
     Ok(mapping(fields))
+}
+
+/// All lines of a field as one (RFC 9110 §5.3). Some platforms never show them otherwise, and a decision by the first
+/// would let the others pass unseen.
+fn lines(headers: &HeaderMap, name: &HeaderName) -> String {
+    let mut joined = String::new();
+    for (at, line) in headers.get_all(name).iter().enumerate() {
+        if at > 0 {
+            joined.push_str(", ");
+        }
+        joined.push_str(&String::from_utf8_lossy(line.as_bytes()));
+    }
+    joined
 }
 
 fn auth(needs: &Needs, identity: &Identity) -> Result<Value, String> {
