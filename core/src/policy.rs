@@ -186,7 +186,8 @@ impl Authorizer {
         }
     }
 
-    /// Whether a request without a user may ever be let through, by this policy and not past it.
+    /// For advice: whether a request without a user may ever be let through, by this policy and not past it.
+    #[cfg(feature = "yaml")]
     pub(crate) fn can_allow_anonymous(&self) -> bool {
         match self {
             Self::Rbac(rbac) => rbac.can_allow_anonymous(),
