@@ -1,7 +1,7 @@
 //! `Cel`: whether a request may be made, as an expression in the Common Expression Language says. It may where the
 //! expression is `true`; where it is no truth value at all, that is a failure and not a "no".
 //!
-//! How expressions are read and kept small is [`expression`]'s, what they see of a request is [`values`]'s.
+//! How expressions are read and kept small is `expression`'s, what they see of a request is `values`'s.
 
 pub(crate) mod expression;
 mod values;

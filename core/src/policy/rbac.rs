@@ -1,5 +1,5 @@
-//! `RBAC`: whether a user may. Who says so is in a file of its own: [`roles`] written in the configuration, or
-//! an [`engine`] that is asked; here is what both have in common.
+//! `RBAC`: whether a user may. Who says so is in a file of its own: `roles` written in the configuration, or
+//! an `engine` that is asked; here is what both have in common.
 
 pub(crate) mod answer;
 pub(crate) mod engine;
