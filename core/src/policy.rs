@@ -66,60 +66,79 @@ impl Stage {
 }
 
 /// How it is proven who makes a request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Authentication {
+    /// In one way.
+    By(Way),
+    /// In whichever of several ways the request carries a credential for.
+    AnyOf(AnyOf),
+}
+
+/// One way to prove an identity.
+#[derive(Debug)]
+pub enum Way {
     /// By a token.
-    JwtValidation(Arc<JwtValidation>),
+    JwtValidation(JwtValidation),
     /// By a key.
-    ApiKey(Arc<ApiKey>),
-    /// By whichever of several the request carries.
-    AnyOf(Arc<AnyOf>),
+    ApiKey(ApiKey),
 }
 
 impl Authentication {
-    /// Whether the request carries such a credential, good or bad.
-    pub(crate) fn is_present(&self, request: &request::Parts) -> Result<bool, Refusal> {
+    /// All ways, in the order of the file.
+    pub fn ways(&self) -> &[Way] {
         match self {
-            Self::JwtValidation(policy) => policy.token(request).map(|token| token.is_some()),
-            Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
-            Self::AnyOf(policy) => policy.present(request).map(|way| way.is_some()),
+            Self::By(way) => std::slice::from_ref(way),
+            Self::AnyOf(policy) => &policy.ways,
+        }
+    }
+
+    /// The way by which this request is to be judged.
+    pub(crate) fn way(&self, request: &request::Parts) -> Result<&Way, Refusal> {
+        match self {
+            Self::By(way) => Ok(way),
+            Self::AnyOf(policy) => policy.way(request),
         }
     }
 
     /// The first way by a token, where there is one.
     pub fn by_token(&self) -> Option<&JwtValidation> {
+        self.ways().iter().find_map(|way| match way {
+            Way::JwtValidation(policy) => Some(policy),
+            Way::ApiKey(_) => None,
+        })
+    }
+}
+
+impl Way {
+    /// Its type, as written in files.
+    pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::JwtValidation(policy) => Some(policy),
-            Self::ApiKey(_) => None,
-            Self::AnyOf(policy) => policy.ways.iter().find_map(Self::by_token),
+            Self::JwtValidation(_) => "JWT_Validation",
+            Self::ApiKey(_) => "ApiKey",
         }
     }
 
-    /// Where the credential of a single way stands.
-    pub(crate) fn source(&self) -> Option<&TokenSource> {
+    /// Whether the request carries such a credential, good or bad.
+    pub(crate) fn is_present(&self, request: &request::Parts) -> Result<bool, Refusal> {
         match self {
-            Self::JwtValidation(policy) => Some(&policy.source),
-            Self::ApiKey(policy) => Some(&policy.source),
-            Self::AnyOf(_) => None,
+            Self::JwtValidation(policy) => policy.token(request).map(|token| token.is_some()),
+            Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
         }
     }
 
-    /// For advice, which is given where configurations are read. Where the credential stands; several places where there are several ways.
-    #[cfg(feature = "yaml")]
-    pub(crate) fn sources(&self) -> Vec<TokenSource> {
+    /// Where the credential stands.
+    pub(crate) fn source(&self) -> &TokenSource {
         match self {
-            Self::JwtValidation(policy) => vec![policy.source.clone()],
-            Self::ApiKey(policy) => vec![policy.source.clone()],
-            Self::AnyOf(policy) => policy.ways.iter().flat_map(Self::sources).collect(),
+            Self::JwtValidation(policy) => &policy.source,
+            Self::ApiKey(policy) => &policy.source,
         }
     }
 
-    /// What a client is told that sent no credential: a challenge for each way (RFC 9110 §11.6.1).
-    pub(crate) fn challenges(&self) -> Vec<String> {
+    /// What a client is told that sent no credential (RFC 9110 §11.6.1).
+    pub(crate) fn challenge(&self) -> String {
         match self {
-            Self::JwtValidation(_) => vec!["Bearer".to_owned()],
-            Self::ApiKey(policy) => vec![format!("ApiKey {}", policy.place())],
-            Self::AnyOf(policy) => policy.ways.iter().flat_map(Self::challenges).collect(),
+            Self::JwtValidation(_) => "Bearer".to_owned(),
+            Self::ApiKey(policy) => policy.challenge(),
         }
     }
 }

@@ -6,13 +6,15 @@
 //! credential; whoever reads a trail sees the inside, so hosts show it only to those who may see that.
 
 mod guard;
+mod proof;
 mod text;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 pub use self::guard::{Guard, HEADER, TRAIL_HEADER};
-use crate::{config::node::Span, policy::Origin};
+pub(crate) use self::proof::Proof;
+use crate::{config::node::Span, policy::Origin, refusal::Refusal};
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,11 @@ impl Said {
     /// A verdict in words.
     pub(crate) fn new(verdict: Verdict, text: impl Into<String>) -> Self {
         Self { verdict, text: text.into(), facts: Map::new() }
+    }
+
+    /// A refusal, as clients are told of it.
+    pub(crate) fn refused(refusal: &Refusal) -> Self {
+        Self::new(Verdict::Refuse, refusal.detail()).fact("refusal", refusal.code())
     }
 
     /// The same with a figure.

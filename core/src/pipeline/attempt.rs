@@ -8,7 +8,7 @@ use crate::{
     body::Body,
     host::Host,
     identity::Identity,
-    policy::{Authentication, Plan, jwt_validation::TokenSource},
+    policy::{Plan, Way, jwt_validation::TokenSource},
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -32,7 +32,7 @@ pub(super) struct Outgoing<'r> {
     pub(super) plan: &'r Plan,
     pub(super) identity: Option<&'r Identity>,
     /// The policy that checked the credentials.
-    pub(super) credential: Option<&'r Authentication>,
+    pub(super) credential: Option<&'r Way>,
     pub(super) granted: Granted,
 }
 
@@ -88,7 +88,7 @@ fn prepare<H: Host>(
         .target
         .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
         .map_err(|_| Refusal::BadGateway)?;
-    if let Some(source) = outgoing.credential.and_then(Authentication::source)
+    if let Some(source) = outgoing.credential.map(Way::source)
         // What stands in a target gets into logs, so it never goes on.
         && (route.hide_credentials || matches!(source, TokenSource::Query(_)))
     {

@@ -9,12 +9,16 @@ use crate::{
     identity::Identity,
     keys::NoKey,
     policy::{
-        Applied, Authentication,
-        api_key::{self, ApiKey, KeyFault},
-        jwt_validation::{self, JwtValidation, Source, TokenFault, digest},
+        Applied, Authentication, Way,
+        api_key::ApiKey,
+        jwt_validation::{JwtValidation, TokenFault, digest},
     },
     refusal::Refusal,
+    trail::{Proof, Said},
 };
+
+/// Who makes the request, and what proves it.
+type Found = Result<(Arc<Identity>, Proof), Refusal>;
 
 /// Who makes the request, and by which way that was found out.
 pub(super) async fn identify<'p, H: Host>(
@@ -22,75 +26,43 @@ pub(super) async fn identify<'p, H: Host>(
     applied: &'p Applied<Authentication>,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
-) -> Result<(Arc<Identity>, &'p Authentication), Refusal> {
-    let mut way: &Authentication = applied;
-    while let Authentication::AnyOf(several) = way {
-        let present = several.present(facts.head);
-        let chosen =
-            present.and_then(|way| way.ok_or_else(|| Refusal::MissingCredentials(applied.challenges())));
-        if let Err(refusal) = &chosen {
-            account.policy(applied, || jwt_validation::refused(refusal));
-        }
-        way = chosen?;
-    }
-    let identity = match way {
-        Authentication::JwtValidation(policy) => {
-            let found = find(host, policy, facts, &mut account.detail).await;
-            account.policy(applied, || match &found {
-                Ok((identity, source)) => policy.said(identity, *source, facts.now),
-                Err(refusal) => jwt_validation::refused(refusal),
-            });
-            found?.0
-        }
-        Authentication::ApiKey(policy) => by_key(policy, applied, facts, account)?,
-        // INVARIANT: the loop ends only with another.
-        Authentication::AnyOf(_) => return Err(Refusal::MissingCredentials(applied.challenges())),
+) -> Result<(Arc<Identity>, &'p Way), Refusal> {
+    let way = applied.way(facts.head);
+    let found = match way {
+        Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
+        Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail),
+        Err(ref refusal) => Err(refusal.clone()),
     };
-    Ok((identity, way))
+    account.policy(applied, || match &found {
+        Ok((identity, proof)) => proof.said(identity, facts.now),
+        Err(refusal) => Said::refused(refusal),
+    });
+    Ok((found?.0, way?))
 }
 
-fn by_key(
-    policy: &ApiKey,
-    applied: &Applied<Authentication>,
-    facts: &Facts<'_>,
-    account: &mut Account<'_>,
-) -> Result<Arc<Identity>, Refusal> {
-    let key = policy
-        .key(facts.head)
-        .and_then(|key| key.ok_or_else(|| Refusal::MissingKey(format!("ApiKey {}", policy.place()))));
-    let key = match key {
-        Ok(key) => key,
-        Err(refusal) => {
-            account.policy(applied, || jwt_validation::refused(&refusal));
-            return Err(refusal);
-        }
-    };
-    let found = policy.admit(&key, facts.now);
-    account.policy(applied, || api_key::said(found));
-    match found {
-        Ok(known) => Ok(known.identity.clone()),
+fn by_key(policy: &ApiKey, facts: &Facts<'_>, detail: &mut Option<String>) -> Found {
+    let key = policy.key(facts.head)?.ok_or_else(|| Refusal::MissingKey(policy.challenge()))?;
+    match policy.admit(&key, facts.now) {
+        Ok(known) => Ok((known.identity.clone(), Proof::Key { expires_at: known.expires_at })),
         Err(fault) => {
-            account.detail = Some(match fault {
-                KeyFault::Unknown => "no such key".to_owned(),
-                KeyFault::Expired => "the key has expired".to_owned(),
-            });
+            *detail = Some(fault.to_string());
             Err(Refusal::InvalidKey)
         }
     }
 }
 
-async fn find<H: Host>(
+async fn by_token<H: Host>(
     host: &H,
     policy: &JwtValidation,
     facts: &Facts<'_>,
     detail: &mut Option<String>,
-) -> Result<(Arc<Identity>, Source), Refusal> {
+) -> Found {
     let token = policy.token(facts.head)?.ok_or(Refusal::MissingToken)?;
     let digest = digest(&token);
     if let Some(keys) = policy.keys.current(host, facts.now)
         && let Some(identity) = policy.recall(&digest, &keys, facts.now)
     {
-        return Ok((identity, Source::Remembered));
+        return Ok((identity, Proof::Remembered));
     }
     let unverified = policy.parse(&token).map_err(Refusal::InvalidToken)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
@@ -115,5 +87,5 @@ async fn find<H: Host>(
         }
     }
     let admitted = policy.admit(&unverified, digest, keys.clone(), facts.now);
-    admitted.map(|identity| (identity, Source::Verified(algorithm))).map_err(Refusal::InvalidToken)
+    admitted.map(|identity| (identity, Proof::Signature(algorithm))).map_err(Refusal::InvalidToken)
 }

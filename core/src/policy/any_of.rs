@@ -3,23 +3,23 @@
 
 use http::request;
 
-use super::Authentication;
+use super::Way;
 use crate::refusal::Refusal;
 
 /// Several ways to prove an identity, in the order of the file.
 #[derive(Debug)]
 pub struct AnyOf {
-    pub(crate) ways: Vec<Authentication>,
+    pub(crate) ways: Vec<Way>,
 }
 
 impl AnyOf {
-    /// The way whose credential the request carries. `None` where it carries none.
-    pub(crate) fn present(&self, request: &request::Parts) -> Result<Option<&Authentication>, Refusal> {
+    /// The way whose credential the request carries.
+    pub(crate) fn way(&self, request: &request::Parts) -> Result<&Way, Refusal> {
         for way in &self.ways {
             if way.is_present(request)? {
-                return Ok(Some(way));
+                return Ok(way);
             }
         }
-        Ok(None)
+        Err(Refusal::MissingCredentials(self.ways.iter().map(Way::challenge).collect()))
     }
 }

@@ -8,15 +8,11 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use http::request;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::{
-    event::Rfc3339,
-    host::Timestamp,
-    identity::Identity,
-    policy::jwt_validation::TokenSource,
-    refusal::Refusal,
+    host::Timestamp, identity::Identity, policy::jwt_validation::TokenSource, refusal::Refusal,
     route::parameters,
-    trail::{Said, Verdict},
 };
 
 /// A longer text is no key.
@@ -39,9 +35,11 @@ pub(crate) struct Known {
 }
 
 /// Why a key proves nothing. Clients are not told which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum KeyFault {
+    #[error("no such key was handed out")]
     Unknown,
+    #[error("the key has expired")]
     Expired,
 }
 
@@ -82,30 +80,12 @@ impl ApiKey {
         }
     }
 
-    /// Where the key is looked for, in words.
-    pub(crate) fn place(&self) -> String {
+    /// What a client is told that sent no key: where it is looked for.
+    pub(crate) fn challenge(&self) -> String {
         match &self.source {
-            TokenSource::Query(name) => format!("query=\"{name}\""),
-            source => format!("header=\"{}\"", source.field()),
+            TokenSource::Query(name) => format!("ApiKey query=\"{name}\""),
+            source => format!("ApiKey header=\"{}\"", source.field()),
         }
-    }
-}
-
-/// What explanations say.
-pub(crate) fn said(found: Result<&Known, KeyFault>) -> Said {
-    match found {
-        Ok(known) => {
-            let identity = &known.identity;
-            let said = Said::new(Verdict::Pass, format!("`{}`, by a key that is known", identity.subject))
-                .fact("user", identity.subject.as_str())
-                .fact("roles", identity.roles.join(", "));
-            match known.expires_at {
-                Some(end) => said.fact("expires", Rfc3339(end).to_string()),
-                None => said,
-            }
-        }
-        Err(KeyFault::Unknown) => Said::new(Verdict::Refuse, "no such key was handed out"),
-        Err(KeyFault::Expired) => Said::new(Verdict::Refuse, "the key has expired"),
     }
 }
 

@@ -22,7 +22,6 @@ use crate::{
     recent::Recent,
     refusal::Refusal,
     route::parameters,
-    trail::{Said, Verdict},
     verify::Algorithm,
 };
 
@@ -159,40 +158,7 @@ struct Extension {
     crit: Option<Value>,
 }
 
-/// How an identity was come by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The token was verified a moment ago.
-    Remembered,
-    /// The token was verified now.
-    Verified(Algorithm),
-}
-
-/// What explanations say of a refusal.
-pub(crate) fn refused(refusal: &Refusal) -> Said {
-    Said::new(Verdict::Refuse, refusal.detail()).fact("refusal", refusal.code())
-}
-
 impl JwtValidation {
-    /// What explanations say of an identity: who, by which claims, for how long; never the token.
-    pub(crate) fn said(&self, identity: &Identity, source: Source, now: Timestamp) -> Said {
-        let how = match source {
-            Source::Remembered => "its token was verified before".to_owned(),
-            Source::Verified(algorithm) => format!("its {} signature is good", algorithm.name()),
-        };
-        let roles = identity.roles.join(", ");
-        let mut said = Said::new(Verdict::Pass, format!("`{}`: {how}", identity.subject))
-            .fact("user", identity.subject.as_str())
-            .fact("roles", roles);
-        if let Some(issuer) = identity.claims.get("iss") {
-            said = said.fact("issuer", issuer.clone());
-        }
-        if let Some(end) = identity.claims.get("exp").and_then(Value::as_u64) {
-            said = said.fact("ends_in_seconds", end.saturating_sub(now / 1000));
-        }
-        said
-    }
-
     /// The token of a request, if there is one. Two in one place are refused: who knows which one the
     /// service would believe.
     pub(crate) fn token<'r>(&self, request: &'r request::Parts) -> Result<Option<Cow<'r, str>>, Refusal> {

@@ -4,7 +4,7 @@
 //! Every field of a policy is taken up by name, so that none is added without a word on how it is compared.
 
 use super::{
-    Authentication, Authorizer, Origin, Scope,
+    Authentication, Authorizer, Origin, Scope, Way,
     any_of::AnyOf,
     api_key::{ApiKey, Known},
     cel::Cel,
@@ -74,9 +74,17 @@ impl Settings for JwtValidation {
 impl Settings for Authentication {
     fn settings(&self, origin: &Origin) -> Vec<Setting> {
         match self {
+            Self::By(way) => way.settings(origin),
+            Self::AnyOf(policy) => policy.settings(origin),
+        }
+    }
+}
+
+impl Settings for Way {
+    fn settings(&self, origin: &Origin) -> Vec<Setting> {
+        match self {
             Self::JwtValidation(policy) => policy.settings(origin),
             Self::ApiKey(policy) => policy.settings(origin),
-            Self::AnyOf(policy) => policy.settings(origin),
         }
     }
 }
@@ -105,12 +113,8 @@ impl Settings for ApiKey {
 impl Settings for AnyOf {
     fn settings(&self, origin: &Origin) -> Vec<Setting> {
         let Self { ways } = self;
-        let way = |way: &Authentication| match way {
-            Authentication::JwtValidation(_) => "JWT_Validation",
-            Authentication::ApiKey(_) => "ApiKey",
-            Authentication::AnyOf(_) => "AnyOf",
-        };
-        let mut settings = vec![Setting::new("policies", Value::list(ways.iter().map(way)), MoreIsLooser)];
+        let names = Value::list(ways.iter().map(Way::name));
+        let mut settings = vec![Setting::new("policies", names, MoreIsLooser)];
         for (number, each) in (1..).zip(ways) {
             let own = each.settings(origin).into_iter();
             settings.extend(own.map(|setting| setting.within(&format!("policies.{number}"))));

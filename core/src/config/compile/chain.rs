@@ -246,8 +246,7 @@ impl<'w> Chains<'w> {
             let Linked::Policy(_, compiled) = &link.body else { continue };
             match compiled {
                 Compiled::Authentication(policy) => {
-                    let policy = Arc::new(policy.clone());
-                    plan.authentication = Some(Applied { policy, origin, except });
+                    plan.authentication = Some(Applied { policy: policy.clone(), origin, except });
                 }
                 Compiled::FixedWindow(policy) => {
                     plan.limits.push(Applied { policy: policy.clone(), origin, except })

@@ -22,7 +22,7 @@ use crate::{
     },
     keys::{KeyRing, KeySet},
     policy::{
-        Authentication, Authorizer,
+        Authentication, Authorizer, Way,
         any_of::AnyOf,
         compression::{Compression, MediaRange},
         fixed_window::{FixedWindow, Per},
@@ -40,7 +40,7 @@ const KEYS_TIMEOUT_MS: u64 = 5_000;
 /// A compiled policy.
 #[derive(Debug, Clone)]
 pub(super) enum Compiled {
-    Authentication(Authentication),
+    Authentication(Arc<Authentication>),
     FixedWindow(Arc<FixedWindow>),
     Authorization(Arc<Authorizer>),
     Ttl(Arc<Ttl>),
@@ -68,9 +68,9 @@ impl Kinds {
         bench: &Bench<'_>,
     ) -> Option<Compiled> {
         match kind {
-            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::AnyOf(_) => {
-                self.authentication(kind, node, services, bench).map(Compiled::Authentication)
-            }
+            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::AnyOf(_) => self
+                .authentication(kind, node, services, bench)
+                .map(|policy| Compiled::Authentication(policy.into())),
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
             }
@@ -93,31 +93,31 @@ impl Kinds {
         services: &mut Services,
         bench: &Bench<'_>,
     ) -> Option<Authentication> {
+        if !matches!(kind, Kind::AnyOf(_)) {
+            return self.way(kind, node, services, bench).map(Authentication::By);
+        }
+        let items = node.get("policies").map_or(&[][..], Node::items);
+        if items.is_empty() {
+            let span = node.span_of("policies");
+            let cure = "name the ways: `policies: [{type: JWT_Validation, …}, {type: ApiKey, …}]`";
+            bench.note(Problem::error(span, "`AnyOf` has no `policies` to choose from").cure(cure));
+            return None;
+        }
+        let way = |item: &Node| self.way(&written::way(item, bench.findings)?, item, services, bench);
+        // All of them are looked at, so that every mistake is told.
+        let ways: Vec<Option<Way>> = items.iter().map(way).collect();
+        let ways = ways.into_iter().collect::<Option<_>>()?;
+        Some(Authentication::AnyOf(AnyOf { ways }))
+    }
+
+    /// `None` also for a policy that is no way to prove an identity, which has been said.
+    fn way(&mut self, kind: &Kind, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Way> {
         match kind {
             Kind::JwtValidation(keys) => {
-                let policy = self.jwt_validation(keys, node, services, bench)?;
-                Some(Authentication::JwtValidation(policy.into()))
+                self.jwt_validation(keys, node, services, bench).map(Way::JwtValidation)
             }
             Kind::ApiKey(keys) => {
-                let policy = api_key::api_key(keys, node, &mut self.identity_headers, bench)?;
-                Some(Authentication::ApiKey(policy.into()))
-            }
-            Kind::AnyOf(_) => {
-                let items = node.get("policies").map_or(&[][..], Node::items);
-                if items.is_empty() {
-                    let span = node.span_of("policies");
-                    let cure = "name the ways: `policies: [{type: JWT_Validation, …}, {type: ApiKey, …}]`";
-                    bench.note(Problem::error(span, "`AnyOf` has no `policies` to choose from").cure(cure));
-                    return None;
-                }
-                let ways: Vec<Authentication> = items
-                    .iter()
-                    .filter_map(|item| {
-                        let kind = written::way(item, bench.findings)?;
-                        self.authentication(&kind, item, services, bench)
-                    })
-                    .collect();
-                (ways.len() == items.len()).then(|| Authentication::AnyOf(AnyOf { ways }.into()))
+                api_key::api_key(keys, node, &mut self.identity_headers, bench).map(Way::ApiKey)
             }
             _ => None,
         }

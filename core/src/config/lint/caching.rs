@@ -10,7 +10,7 @@ use crate::{
         policy::Kind,
         problem::{Problem, Severity},
     },
-    policy::jwt_validation::TokenSource,
+    policy::{Way, jwt_validation::TokenSource},
     route::Holding,
 };
 
@@ -74,7 +74,7 @@ fn varies_by_credentials(holding: &Holding<'_>) -> bool {
         TokenSource::Query(_) => false,
         source => cache.vary_by.contains(source.field()),
     };
-    jwt.sources().iter().all(told_apart)
+    jwt.ways().iter().map(Way::source).all(told_apart)
 }
 
 fn defeated(subject: &Subject<'_>) -> Vec<Problem> {

@@ -12,7 +12,7 @@ use crate::{
         problem::{Problem, Severity},
     },
     policy::{
-        Applied,
+        Applied, Way,
         fixed_window::{FixedWindow, Per},
         jwt_validation::TokenSource,
     },
@@ -89,7 +89,7 @@ fn is_chosen(per: &Per, holding: &Holding<'_>) -> bool {
         let is_own = |source: &TokenSource| {
             matches!(source, TokenSource::Bearer | TokenSource::Header(_)) && source.field() == name
         };
-        way.sources().iter().any(is_own)
+        way.ways().iter().map(Way::source).any(is_own)
     });
     !checked && !holding.route.fixes_header(name.as_str())
 }

@@ -1,0 +1,45 @@
+//! What explanations say of an identity: who, by what proof, for how long. Never the credential itself.
+
+use super::{Said, Verdict};
+use crate::{event::Rfc3339, host::Timestamp, identity::Identity, verify::Algorithm};
+
+/// What proves an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A token, verified a moment ago.
+    Remembered,
+    /// A token, verified now.
+    Signature(Algorithm),
+    /// A key that was handed out.
+    Key {
+        /// When it ends.
+        expires_at: Option<Timestamp>,
+    },
+}
+
+impl Proof {
+    /// In words and figures.
+    pub(crate) fn said(self, identity: &Identity, now: Timestamp) -> Said {
+        let how = match self {
+            Self::Remembered => "its token was verified before".to_owned(),
+            Self::Signature(algorithm) => format!("its {} signature is good", algorithm.name()),
+            Self::Key { .. } => "its key is known".to_owned(),
+        };
+        let mut said = Said::new(Verdict::Pass, format!("`{}`: {how}", identity.subject))
+            .fact("user", identity.subject.as_str())
+            .fact("roles", identity.roles.join(", "));
+        if let Self::Key { expires_at } = self {
+            return match expires_at {
+                Some(end) => said.fact("expires", Rfc3339(end).to_string()),
+                None => said,
+            };
+        }
+        if let Some(issuer) = identity.claims.get("iss") {
+            said = said.fact("issuer", issuer.clone());
+        }
+        if let Some(end) = identity.claims.get("exp").and_then(serde_json::Value::as_u64) {
+            said = said.fact("ends_in_seconds", end.saturating_sub(now / 1000));
+        }
+        said
+    }
+}
