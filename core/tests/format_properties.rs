@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_may_be_given_as_a_file(text in "[a-c:\\-#\"'|>&*!?{}\\[\\], \t\r\n%.~<\u{e9}]{0,60}") {
+    fn anything_may_be_given_as_a_file(text in "[a-c:\\-#\"'|>&*!?{}\\[\\], \t\r\n%.~<\u{e9}\u{feff}]{0,60}") {
         check(&text)?;
     }
 }

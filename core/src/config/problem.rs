@@ -83,9 +83,12 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// A file as it was read. A byte order mark is no part of its first line.
+    /// A file as it was read. Byte order marks are no part of its first line.
     pub fn new(name: impl Into<String>, text: String) -> Self {
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let text = match text.trim_start_matches('\u{feff}') {
+            rest if rest.len() == text.len() => text,
+            rest => rest.to_owned(),
+        };
         Self { name: name.into(), text }
     }
 }

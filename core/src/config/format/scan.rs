@@ -148,6 +148,10 @@ impl<'t> Scanner<'t> {
                     let text = self.comment();
                     self.pending.push(Trivia::Comment { column, text });
                 }
+                // Moved to the beginning of the file it would be no part of the text any more.
+                Some(_) if self.line().starts_with('\u{feff}') => {
+                    return Err(self.odd("a byte order mark stands where it is none"));
+                }
                 Some(_) if self.slice(self.line, self.at).contains('\t') => {
                     return Err(self.odd("a tab stands in the indentation"));
                 }
