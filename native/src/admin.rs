@@ -12,12 +12,13 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{StatusCode, header};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tollgate_core::{config::document::Admin as Settings, pattern::Pattern};
@@ -122,30 +123,34 @@ async fn trail(State(admin): State<Admin>, Path(request_id): Path<String>) -> Re
     }
 }
 
-/// `POST /trails?next=20&path=/agents/*`: the next requests are to be explained.
-async fn want_trails(State(admin): State<Admin>, request: Request) -> Response {
-    match wanted(request.uri().query().unwrap_or_default()) {
-        Ok((next, only)) => {
-            admin.trails.want(next, only);
-            json(StatusCode::ACCEPTED, &json!({"wanted": next}))
-        }
-        Err(why) => (StatusCode::BAD_REQUEST, why).into_response(),
-    }
+/// Which requests are to be explained.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// How many of the next ones.
+    #[serde(default = "one")]
+    next: u32,
+    /// Only those on these paths, written as in routes.
+    path: Option<String>,
 }
 
-fn wanted(query: &str) -> Result<(u32, Option<Pattern>), String> {
-    let (mut next, mut only) = (1, None);
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        match name {
-            "next" => {
-                let number = value.parse().ok().filter(|number| *number <= MAX_WANTED);
-                next = number.ok_or_else(|| format!("`next` is a number up to {MAX_WANTED}\n"))?;
-            }
-            "path" => only = Some(Pattern::parse(value).map_err(|error| format!("`path`: {error}\n"))?),
-            other => return Err(format!("`{other}` is neither `next` nor `path`\n")),
-        }
+fn one() -> u32 {
+    1
+}
+
+/// `POST /trails?next=20&path=/agents/*`: the next requests are to be explained.
+async fn want_trails(
+    State(admin): State<Admin>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, (StatusCode, String)> {
+    let wrong = |why: String| (StatusCode::BAD_REQUEST, format!("{why}\n"));
+    let Query(Wanted { next, path }) = wanted.map_err(|error| wrong(error.body_text()))?;
+    if next > MAX_WANTED {
+        return Err(wrong(format!("`next` is a number up to {MAX_WANTED}")));
     }
-    Ok((next, only))
+    let only = path.as_deref().map(Pattern::parse).transpose();
+    admin.trails.want(next, only.map_err(|error| wrong(format!("`path`: {error}")))?);
+    Ok(json(StatusCode::ACCEPTED, &json!({"wanted": next})))
 }
 
 fn json(status: StatusCode, value: &Value) -> Response {
