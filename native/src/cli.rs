@@ -96,12 +96,21 @@ impl Target {
     }
 }
 
-/// Prints what was asked for. That nobody reads it is no failure of ours.
+/// Prints what was asked for, and says by the exit code whether that succeeded.
 fn print(text: impl std::fmt::Display) -> ExitCode {
+    match put(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, error),
+    }
+}
+
+/// Writes to standard output. That nobody reads on is no failure of ours.
+fn put(text: impl std::fmt::Display) -> std::io::Result<()> {
     use std::io::Write;
-    match write!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(1, error),
-        _ => ExitCode::SUCCESS,
+    let mut out = std::io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, IsTerminal, Write},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -56,8 +56,9 @@ impl Diff {
             true => format!("{:#}\n", as_json(&changes, tally.as_ref(), &old, &new)),
             false => as_text(&changes, tally.as_ref(), &old, &new),
         };
-        // Whoever has read enough may close the pipe.
-        let _ = io::stdout().lock().write_all(answer.as_bytes());
+        if let Err(error) = super::put(answer) {
+            return super::fail(2, error);
+        }
         ExitCode::from(match (changes.count(Kind::Loosened), changes.list.len()) {
             _ if !self.exit_code => 0,
             (0, 0) => 0,
@@ -97,7 +98,7 @@ fn as_json(changes: &Changes, tally: Option<&Tally>, old: &Gateway, new: &Gatewa
 }
 
 fn as_text(changes: &Changes, tally: Option<&Tally>, old: &Gateway, new: &Gateway) -> String {
-    let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let color = super::colours();
     let mut text = changes.placed(old.files(), new.files()).render(color);
     if changes.list.is_empty() {
         text.push_str("no change in meaning\n");

@@ -4,7 +4,7 @@ mod diff;
 mod replace;
 
 use std::{
-    io::{Read, Write, stdin, stdout},
+    io::{Read, Write, stdin},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -93,13 +93,10 @@ fn piped_in<'n>() -> Result<(&'n str, String), String> {
     Ok(("-", text))
 }
 
-/// Writes to standard output. That nobody listens there any more is no failure to format.
 fn put(text: &str) -> End {
-    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            failed(format_args!("can't write: {error}"))
-        }
-        _ => End::Done,
+    match super::put(text) {
+        Ok(()) => End::Done,
+        Err(error) => failed(format_args!("can't write: {error}")),
     }
 }
 

@@ -11,8 +11,7 @@ mod text;
 mod watch;
 
 use std::{
-    env, fs,
-    io::{IsTerminal, Write, stdout},
+    fs,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -87,7 +86,7 @@ impl Report {
 impl Test {
     pub(super) fn execute(self) -> ExitCode {
         if self.watch {
-            watch::again_and_again(|files| self.once(files));
+            return watch::again_and_again(|files| self.once(files));
         }
         ExitCode::from(self.once(&Watched::default()))
     }
@@ -154,20 +153,17 @@ impl Test {
     }
 
     fn tell(&self, report: &Report) -> Result<(), String> {
-        let color = stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let color = super::colours();
+        let put = |text: String| super::put(text).map_err(|error| format!("can't write: {error}"));
         let Some(output) = &self.output else {
-            put(&match self.format {
+            return put(match self.format {
                 Format::Text => text::render(report, color),
                 other => other.render(report),
             });
-            return Ok(());
         };
         fs::write(output, self.format.render(report))
             .map_err(|error| format!("can't write `{}`: {error}", output.display()))?;
-        if self.format != Format::Text {
-            put(&text::render(report, color));
-        }
-        Ok(())
+        if self.format == Format::Text { Ok(()) } else { put(text::render(report, color)) }
     }
 }
 
@@ -180,9 +176,4 @@ impl Format {
             Self::Json => json::render(report),
         }
     }
-}
-
-/// Writes to standard output. Where nobody reads on, the exit code still tells.
-fn put(text: &str) {
-    let _ = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
 }
