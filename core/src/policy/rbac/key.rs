@@ -1,6 +1,6 @@
 //! The name under which an engine's answer is remembered: the parts of the question on which it depends.
 
-use serde_json::Value;
+use serde_json::to_writer;
 use sha2::{Digest, Sha256};
 
 use crate::facts::Facts;
@@ -35,10 +35,15 @@ impl Default for CacheKey {
 }
 
 impl CacheKey {
-    /// The name of answers about such a request. Lengths are part of it, so no two lists of values share one.
+    /// The name of answers about such a request. Each part is one line of JSON, so no two lists of values share one.
     pub(crate) fn name(&self, facts: &Facts<'_>) -> Name {
-        let values: Vec<Value> = self.0.iter().map(|part| part.of(facts)).collect();
-        Sha256::digest(Value::Array(values).to_string()).into()
+        let mut text = Vec::with_capacity(256);
+        for part in &self.0 {
+            // INVARIANT: all keys of these are texts, so there is nothing that JSON could not hold.
+            let _ = part.write(facts, &mut text);
+            text.push(b'\n');
+        }
+        Sha256::digest(&text).into()
     }
 
     /// The parts, as written.
@@ -85,19 +90,19 @@ impl Part {
         })
     }
 
-    fn of(&self, facts: &Facts<'_>) -> Value {
+    fn write(&self, facts: &Facts<'_>, text: &mut Vec<u8>) -> serde_json::Result<()> {
         let identity = facts.identity;
         match self {
             // With the issuer: the same subject of another one is another user.
-            Self::User => identity.map(|identity| identity.key.as_str()).into(),
-            Self::Roles => identity.map(|identity| identity.roles.clone()).into(),
-            Self::Claims => identity.map(|identity| identity.claims.clone()).into(),
-            Self::Claim(name) => identity.and_then(|identity| identity.claims.get(name)).cloned().into(),
-            Self::Method => facts.head.method.as_str().into(),
-            Self::Path => facts.path.into(),
-            Self::Route => facts.route.pattern.as_str().into(),
-            Self::Service => (*facts.route.service.name).into(),
-            Self::ClientIp => facts.client.to_string().into(),
+            Self::User => to_writer(text, &identity.map(|identity| &identity.key)),
+            Self::Roles => to_writer(text, &identity.map(|identity| &identity.roles)),
+            Self::Claims => to_writer(text, &identity.map(|identity| &identity.claims)),
+            Self::Claim(name) => to_writer(text, &identity.and_then(|identity| identity.claims.get(name))),
+            Self::Method => to_writer(text, facts.head.method.as_str()),
+            Self::Path => to_writer(text, facts.path),
+            Self::Route => to_writer(text, facts.route.pattern.as_str()),
+            Self::Service => to_writer(text, &*facts.route.service.name),
+            Self::ClientIp => to_writer(text, &facts.client),
         }
     }
 }
