@@ -10,7 +10,7 @@ use super::OnError;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cel {
     /// Over `request` (`method`, `path`, `host`, `headers` by name in lower case, several lines of one joined by `, `,
-    /// `query` by name with its first value, `client_ip`), `auth` (`user`, `roles`, `claims`; `null` without a user),
+    /// `query` by name, likewise joined, `client_ip`), `auth` (`user`, `roles`, `claims`; `null` without a user),
     /// `route` (`path`, `service`), `now` (seconds since 1970).
     pub expression: String,
     /// When the expression can't be evaluated, as where it looks for a claim that is not there, or is neither `true` nor

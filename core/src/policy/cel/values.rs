@@ -50,14 +50,25 @@ fn request(needs: &Needs, facts: &Facts<'_>) -> Result<Value, String> {
         fields.push(("headers", few(named, headers.keys_len(), "header fields")?));
     }
     if needs.field("request", "query") {
-        let mut query: HashMap<Key, Value> = HashMap::new();
-        for (name, value) in facts.head.uri.query().into_iter().flat_map(parameters) {
-            query.entry(key(&name)).or_insert_with(|| text(&value));
-            bounded(query.len(), "query parameters")?;
-        }
-        fields.push(("query", Value::Map(Map { map: Arc::new(query) })));
+        fields.push(("query", query(facts.head.uri.query().unwrap_or_default())?));
     }
     Ok(mapping(fields))
+}
+
+/// All values of a parameter as one: services differ in which of several they take, so none may pass unseen.
+fn query(written: &str) -> Result<Value, String> {
+    let mut query: HashMap<String, String> = HashMap::new();
+    for (name, value) in parameters(written) {
+        match query.get_mut(&*name) {
+            None => drop(query.insert(name.into_owned(), value.into_owned())),
+            Some(known) => {
+                known.push_str(", ");
+                known.push_str(&value);
+            }
+        }
+        bounded(query.len(), "query parameters")?;
+    }
+    Ok(mapping(query.iter().map(|(name, value)| (name.as_str(), text(value)))))
 }
 
 /// All lines of a field as one (RFC 9110 §5.3). Some platforms never show them otherwise, and a decision by the first
