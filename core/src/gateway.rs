@@ -36,12 +36,8 @@ pub struct Gateway {
     pub(crate) files: Vec<String>,
     /// Where what is not written has its place: the configuration as a whole.
     pub(crate) place: Span,
-    /// Where the bounds on requests are written, or the configuration as a whole.
-    pub(crate) limits_place: Span,
     /// Where the keys at the top are.
     pub(crate) places: Places,
-    /// Where the list of routes is.
-    pub(crate) routes_place: Span,
     /// What concerns the host alone.
     pub settings: Settings,
 }

@@ -53,6 +53,11 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whether policies for it may refuse requests.
+    pub const fn may_refuse(self) -> bool {
+        matches!(self, Self::Authentication | Self::RateLimiting | Self::Authorization)
+    }
+
     /// The stage in words.
     pub const fn name(self) -> &'static str {
         match self {
@@ -335,13 +340,8 @@ impl Plan {
             .collect()
     }
 
-    /// Where its policies are written, in the order in which they are asked.
-    pub fn origins(&self) -> impl Iterator<Item = &Arc<Origin>> {
-        let authentication = self.authentication.iter().map(|applied| &applied.origin);
-        let limits = self.limits.iter().map(|applied| &applied.origin);
-        let authorization = self.authorization.iter().map(|applied| &applied.origin);
-        let caching = self.caching.iter().map(|applied| &applied.origin);
-        let compression = self.compression.iter().map(|applied| &applied.origin);
-        authentication.chain(limits).chain(authorization).chain(caching).chain(compression)
+    /// Where its policies are written, each with when it is asked, in that order.
+    pub fn origins(&self) -> impl Iterator<Item = (Stage, &Origin)> {
+        self.held("").into_iter().map(|held| (held.stage, &**held.origin))
     }
 }

@@ -62,9 +62,12 @@ impl Route {
         self.headers.samples()
     }
 
-    /// Query parameters that it asks for, with a value that will do.
-    pub fn sample_query(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query.samples()
+    /// Query parameters that it asks for, with a value that will do, as a query (`a=1&b=2`). Empty where it asks
+    /// for none.
+    pub fn sample_query(&self) -> String {
+        let pair =
+            |(name, value): (&str, &str)| format!("{}={}", matcher::encoded(name), matcher::encoded(value));
+        self.query.samples().map(pair).collect::<Vec<_>>().join("&")
     }
 }
 

@@ -77,10 +77,8 @@ impl Coverage {
             for on in &plan.provenance.overrides {
                 known.note(Kind::Override, on.span, &on.path, false);
             }
-            let refusing =
-                usize::from(plan.authentication.is_some()) + plan.limits.len() + plan.authorization.len();
-            for (index, origin) in plan.origins().enumerate() {
-                known.note(Kind::Policy, origin.span, &origin.name, index < refusing);
+            for (stage, origin) in plan.origins() {
+                known.note(Kind::Policy, origin.span, &origin.name, stage.may_refuse());
             }
         }
     }

@@ -3,7 +3,7 @@
 pub mod body;
 mod counters;
 pub(crate) mod host;
-pub(crate) mod world;
+pub mod world;
 
 use std::collections::BTreeMap;
 

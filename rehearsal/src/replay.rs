@@ -24,10 +24,10 @@ use self::{
     outcome::Outcome,
     record::{Line, Lines, Record, Unusable},
     tally::Tally,
-    world::{Engine, Surroundings},
+    world::Surroundings,
 };
 use crate::{
-    fake::{host::FakeHost, request},
+    fake::{host::FakeHost, request, world::Engine},
     play::Sent,
 };
 
@@ -95,7 +95,7 @@ async fn outcome(
     host.set_clock(record.at);
     host.world.set_engine(match record.refusal.as_deref() {
         Some("rbac.denied") => Engine::Denies,
-        Some("rbac.unavailable") => Engine::IsDown,
+        Some("rbac.unavailable") => Engine::Fails,
         _ => Engine::Allows,
     });
     let peer: IpAddr = record.client;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tollgate_core::{
     body::Body,
     gateway::Gateway,
-    host::{Host, HostError, HostErrorKind, Peer, Timestamp},
+    host::{Host, HostError, Peer, Timestamp},
     keys::KeySet,
     path::NormalPath,
     pipeline,
@@ -25,22 +25,16 @@ use tollgate_core::{
 
 use crate::{
     case::request::Signed,
-    fake::{body::FakeBody, host::FakeHost, world::World as Surroundings},
+    fake::{
+        body::FakeBody,
+        host::FakeHost,
+        world::{World as Surroundings, down},
+    },
     keys::{self, Key},
     token,
 };
 
-/// What a policy engine is supposed to say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Engine {
-    /// Yes, to everything.
-    #[default]
-    Allows,
-    /// No, to everything.
-    Denies,
-    /// Nothing.
-    Fails,
-}
+pub use crate::fake::world::Engine;
 
 /// What services are supposed to answer.
 #[derive(Debug, Clone)]
@@ -245,42 +239,33 @@ impl Surroundings for Around {
         _: Patience,
     ) -> Result<Response<FakeBody>, HostError> {
         let service = &endpoint.service;
-        let unreachable =
-            || Err(HostError::new(HostErrorKind::Connect, format!("`{service}` is supposed to be down")));
-        let json =
-            |text: &'static str| Ok(Response::new(FakeBody::full(Bytes::from_static(text.as_bytes()))));
-        match (request.extensions().get::<Question>(), self.engine) {
-            (Some(Question::Keys), _) => {
+        match request.extensions().get::<Question>() {
+            Some(Question::Keys) => {
                 self.suppose(format!("the keys at `{service}` are not known here"));
-                unreachable()
+                Err(down(endpoint))
             }
-            (Some(Question::Decision), Engine::Allows) => {
-                self.suppose(format!("the policy engine `{service}` allows it"));
-                json(r#"{"result": true}"#)
+            Some(Question::Decision) => {
+                let says = match self.engine {
+                    Engine::Allows => "allows it",
+                    Engine::Denies => "denies it",
+                    Engine::Fails => "is down",
+                };
+                self.suppose(format!("the policy engine `{service}` {says}"));
+                self.engine.answer(endpoint)
             }
-            (Some(Question::Decision), Engine::Denies) => {
-                self.suppose(format!("the policy engine `{service}` denies it"));
-                json(r#"{"result": false}"#)
-            }
-            (Some(Question::Decision), Engine::Fails) => {
-                self.suppose(format!("the policy engine `{service}` is down"));
-                unreachable()
-            }
-            (None, _) => match &self.answer {
-                None => {
+            None => {
+                let Some(answer) = &self.answer else {
                     self.suppose(format!("`{service}` is down"));
-                    unreachable()
+                    return Err(down(endpoint));
+                };
+                self.suppose(format!("`{service}` answers {}", answer.status));
+                let mut response = Response::new(FakeBody::full(answer.body.clone()));
+                *response.status_mut() = answer.status;
+                for (name, value) in &answer.headers {
+                    response.headers_mut().append(name.clone(), value.clone());
                 }
-                Some(answer) => {
-                    self.suppose(format!("`{service}` answers {}", answer.status));
-                    let mut response = Response::new(FakeBody::full(answer.body.clone()));
-                    *response.status_mut() = answer.status;
-                    for (name, value) in &answer.headers {
-                        response.headers_mut().append(name.clone(), value.clone());
-                    }
-                    Ok(response)
-                }
-            },
+                Ok(response)
+            }
         }
     }
 }

@@ -23,12 +23,12 @@ pub(super) fn compare(pair: Pair<'_>, sides: &[Sides<'_>], old: &Gateway, new: &
             changes
         }
         Pair::Removed(a) => {
-            let change = Change::new(Kind::Changed, What::RouteRemoved, a.span, new.routes_place);
+            let change = Change::new(Kind::Changed, What::RouteRemoved, a.span, new.places.at("routes"));
             let instead = sides.first().map(|sides| told(sides.new.route));
             vec![change.on(On::route(a.pattern.as_str())).values(Some(told(a)), instead)]
         }
         Pair::Added(b) => {
-            let change = Change::new(Kind::Changed, What::RouteAdded, old.routes_place, b.span);
+            let change = Change::new(Kind::Changed, What::RouteAdded, old.places.at("routes"), b.span);
             let before = sides.first().map(|sides| told(sides.old.route));
             vec![change.on(On::route(b.pattern.as_str())).values(before, Some(told(b)))]
         }

@@ -106,24 +106,11 @@ fn host(route: &Route) -> String {
 
 /// A request that has all that the route asks for.
 fn head(route: &Route, path: &str, method: &Method) -> Option<request::Parts> {
-    let query: Vec<String> =
-        route.sample_query().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    let target = match query.as_slice() {
-        [] => path.to_owned(),
-        query => format!("{path}?{}", query.join("&")),
-    };
+    let query = route.sample_query();
+    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let (mut head, ()) = Request::builder().method(method).uri(target).body(()).ok()?.into_parts();
     for (name, value) in route.sample_headers() {
         head.headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
     }
     Some(head)
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }

@@ -148,9 +148,7 @@ pub(super) fn compile(
         guard: guard(whole, &bench),
         files: sources.iter().map(|source| source.name.clone()).collect(),
         place: Span { line: 1, column: 1, length: 1, file: whole.root.span.file },
-        limits_place: whole.root.entry("limits").map_or(whole.root.span, |(key, _)| key.span),
         places: Places::of(whole.root),
-        routes_place: whole.root.entry("routes").map_or(whole.root.span, |(key, _)| key.span),
         settings: Settings {
             listeners: top.listeners.clone(),
             admin,

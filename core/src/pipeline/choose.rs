@@ -78,7 +78,7 @@ fn nowhere(gateway: &Gateway, entrance: &Entrance<'_>, miss: &Miss) -> Step {
     if !miss.allow.is_empty() {
         let methods: Vec<&str> = miss.allow.iter().map(Method::as_str).collect();
         let said = Said::new(Verdict::Refuse, format!("only {} are served here", methods.join(", ")));
-        return Step::new("route", gateway.routes_place, said);
+        return Step::new("route", gateway.places.at("routes"), said);
     }
     let elsewhere: Vec<String> = routes
         .iter()
@@ -91,5 +91,5 @@ fn nowhere(gateway: &Gateway, entrance: &Entrance<'_>, miss: &Miss) -> Step {
     } else {
         format!("`{}` serves other hosts or other requests only: {}", path, elsewhere.join(", "))
     };
-    Step::new("route", gateway.routes_place, Said::new(Verdict::Refuse, text))
+    Step::new("route", gateway.places.at("routes"), Said::new(Verdict::Refuse, text))
 }

@@ -99,7 +99,7 @@ pub(super) fn step(
         Err(refusal) => {
             let at = match refusal {
                 Refusal::TargetTooLong | Refusal::HeadersTooLarge | Refusal::BodyTooLarge => {
-                    gateway.limits_place
+                    gateway.places.at("limits")
                 }
                 _ => gateway.place,
             };

@@ -1,9 +1,10 @@
 //! What stands around a platform in memory: whoever answers its requests. The upstreams of a case are one such
 //! world; a replay has another.
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tollgate_core::{
-    body::BodyError,
+    body::{Body, BodyError},
     host::{HostError, HostErrorKind},
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey, pure},
@@ -35,6 +36,35 @@ pub(crate) trait World {
     ) -> Option<bool> {
         pure::verify(algorithm, key, message, signature)
     }
+}
+
+/// What a policy engine is supposed to say, where nobody can be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Yes, to everything.
+    #[default]
+    Allows,
+    /// No, to everything.
+    Denies,
+    /// Nothing.
+    Fails,
+}
+
+impl Engine {
+    /// Its answer.
+    pub(crate) fn answer(self, endpoint: &Endpoint) -> Result<Response<FakeBody>, HostError> {
+        let text = match self {
+            Self::Allows => r#"{"result": true}"#,
+            Self::Denies => r#"{"result": false}"#,
+            Self::Fails => return Err(down(endpoint)),
+        };
+        Ok(Response::new(FakeBody::full(Bytes::from_static(text.as_bytes()))))
+    }
+}
+
+/// What comes of asking somebody who is supposed not to be there.
+pub(crate) fn down(endpoint: &Endpoint) -> HostError {
+    HostError::new(HostErrorKind::Connect, format!("`{}` is supposed to be down", endpoint.service))
 }
 
 impl World for Upstreams {

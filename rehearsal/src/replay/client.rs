@@ -46,8 +46,9 @@ impl<'g> Client<'g> {
         if let Some(route) = self.route(record) {
             let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
             sent.headers.extend(route.sample_headers().map(own));
-            for (name, value) in route.sample_query() {
-                add_query(&mut sent, &format!("{}={}", encoded(name), encoded(value)));
+            let query = route.sample_query();
+            if !query.is_empty() {
+                add_query(&mut sent, &query);
             }
         }
         let [old, new] = self.policies(record, &sent)?;
@@ -144,11 +145,4 @@ fn algorithm(old: Option<&JwtValidation>, new: Option<&JwtValidation>) -> Algori
 fn add_query(sent: &mut Sent, pair: &str) {
     sent.target.push(if sent.target.contains('?') { '&' } else { '?' });
     sent.target.push_str(pair);
-}
-
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

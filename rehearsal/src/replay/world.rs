@@ -5,31 +5,24 @@
 use std::sync::{Mutex, PoisonError};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response};
 use serde_json::{Map, Value, json};
 use tollgate_core::{
     body::Body,
-    host::{HostError, HostErrorKind},
+    host::HostError,
     keys::KeySet,
+    remote::Question,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
 };
 
-use crate::fake::{body::FakeBody, world::World};
+use crate::fake::{
+    body::FakeBody,
+    world::{Engine, World, down},
+};
 
 /// Every byte of a good signature.
 const GOOD: u8 = 0x5a;
-
-/// What the policy engine says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Engine {
-    #[default]
-    Allows,
-    Denies,
-    /// There is no answer.
-    IsDown,
-}
 
 /// All that a gateway can ask.
 #[derive(Debug, Default)]
@@ -50,30 +43,19 @@ impl World for Surroundings {
         request: Request<FakeBody>,
         _: Patience,
     ) -> Result<Response<FakeBody>, HostError> {
-        if !is_own_question(&request) {
-            return Ok(Response::new(FakeBody::empty()));
-        }
-        let allow = match *self.engine.lock().unwrap_or_else(PoisonError::into_inner) {
-            Engine::Allows => true,
-            Engine::Denies => false,
-            Engine::IsDown => {
-                let detail = format!("{}: as recorded", endpoint.authority);
-                return Err(HostError::new(HostErrorKind::Connect, detail));
+        match request.extensions().get::<Question>() {
+            None => Ok(Response::new(FakeBody::empty())),
+            Some(Question::Decision) => {
+                self.engine.lock().unwrap_or_else(PoisonError::into_inner).answer(endpoint)
             }
-        };
-        Ok(Response::new(FakeBody::full(Bytes::from(json!({"result": allow}).to_string()))))
+            // All keys are assumed, so none are asked for.
+            Some(Question::Keys) => Err(down(endpoint)),
+        }
     }
 
     fn verify(&self, _: Algorithm, _: &PublicKey, _: &[u8], signature: &[u8]) -> Option<bool> {
         Some(signature.iter().all(|byte| *byte == GOOD))
     }
-}
-
-/// Whether Tollgate asks for itself: what it sends on always tells for whom.
-fn is_own_question(request: &Request<FakeBody>) -> bool {
-    let headers = request.headers();
-    headers.get(header::USER_AGENT).is_some_and(|agent| agent == "tollgate")
-        && !headers.contains_key("x-forwarded-for")
 }
 
 /// A key for each algorithm, named like it. Nobody has their private halves: there are none.

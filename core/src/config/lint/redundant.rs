@@ -117,7 +117,7 @@ fn same(
 
 /// Where the policy stands that the one at `at` replaces and is the like of.
 fn alike(plan: &Plan, at: Span) -> Option<Span> {
-    let own = plan.origins().find(|origin| origin.span == at)?;
+    let (_, own) = plan.origins().find(|(_, origin)| origin.span == at)?;
     // The last one: what stood there before was replaced in its turn.
     let replaced = plan.provenance.absent.iter().rev().find_map(|absence| match absence {
         Absence::Replaced(origin, by) if *by == at => Some(origin),

@@ -76,7 +76,7 @@ impl<'s> Subject<'s> {
         }
         let mut under: HashMap<Span, Vec<Holding<'s>>> = HashMap::new();
         for holding in holdings.iter().flatten() {
-            for origin in holding.plan.origins() {
+            for (_, origin) in holding.plan.origins() {
                 under.entry(origin.span).or_default().push(*holding);
             }
         }
