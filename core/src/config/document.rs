@@ -3,6 +3,8 @@
 //!
 //! Nothing here is checked beyond its type: meaning is [`super::compile`]'s.
 
+mod service;
+
 use std::{collections::BTreeMap, fmt};
 
 use serde::{
@@ -10,8 +12,9 @@ use serde::{
     de::{self, DeserializeOwned, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
+pub use self::service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts};
 use super::{
-    decode::{decode, mapping_or},
+    decode::decode,
     findings::Findings,
     node::{Node, Value},
     policy::{Policy, policies},
@@ -374,101 +377,6 @@ pub struct Override {
     /// For people; shown by explain and the admin API.
     #[serde(default)]
     pub description: Option<String>,
-}
-
-/// Where a service is and how it is spoken to.
-#[derive(Debug, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Service {
-    /// URLs, each with an optional base path; they take turns.
-    pub endpoints: Vec<Endpoint>,
-    /// How long to wait.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// How to trust endpoints with `https:`.
-    #[serde(default)]
-    pub tls: ServiceTls,
-}
-
-/// One address of a service: a URL, or a mapping with `url`.
-#[derive(Debug, Clone)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(untagged))]
-pub enum Endpoint {
-    /// `http://host:port` or `https://host:port/base`
-    Short(String),
-    /// The same, with room for more.
-    Long(LongEndpoint),
-}
-
-/// One address of a service.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LongEndpoint {
-    /// `http://host:port` or `https://host:port/base`
-    pub url: String,
-}
-
-impl Endpoint {
-    /// The URL as written.
-    pub fn url(&self) -> &str {
-        match self {
-            Self::Short(url) => url,
-            Self::Long(long) => &long.url,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Endpoint;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a URL or a mapping with `url`")
-            }
-            fn visit_str<E: de::Error>(self, url: &str) -> Result<Endpoint, E> {
-                Ok(Endpoint::Short(url.to_owned()))
-            }
-            fn visit_newtype_struct<D: Deserializer<'de>>(
-                self,
-                deserializer: D,
-            ) -> Result<Endpoint, D::Error> {
-                LongEndpoint::deserialize(deserializer).map(Endpoint::Long)
-            }
-        }
-        mapping_or(deserializer, Either)
-    }
-}
-
-/// How long to wait for a service.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct Timeouts {
-    /// Milliseconds for a connection, TLS included.
-    pub connect_ms: u64,
-    /// Milliseconds until the response's head; a route's `timeout_ms` replaces it.
-    pub first_byte_ms: u64,
-    /// Milliseconds between two pieces of a stream that has begun.
-    pub idle_ms: u64,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect_ms: 1_000, first_byte_ms: 30_000, idle_ms: 60_000 }
-    }
-}
-
-/// How to trust endpoints with `https:`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct ServiceTls {
-    /// PEM file of the authorities to trust instead of the system's, relative to the configuration.
-    pub ca_file: Option<String>,
-    /// The name that the certificate must carry, where it is not the endpoint's host.
-    pub server_name: Option<String>,
 }
 
 /// A text, or a list of texts.
