@@ -72,6 +72,7 @@ impl Stage {
 
 /// How it is proven who makes a request.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
 pub enum Authentication {
     /// In one way.
     By(Way),
@@ -81,6 +82,7 @@ pub enum Authentication {
 
 /// One way to prove an identity.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made a few times, when a configuration is loaded")]
 pub enum Way {
     /// By a token.
     JwtValidation(JwtValidation),
