@@ -3,6 +3,7 @@
 //! Text → marked tree ([`node`]) → includes merged, variables filled → document ([`document`], [`policy`]) →
 //! checked and compiled ([`compile`]). Files and variables are lent by the caller; nothing here reads either.
 
+mod blot;
 pub mod bundle;
 pub mod compile;
 mod decode;
@@ -92,7 +93,7 @@ struct Gathered {
 
 fn finish(
     gathered: Option<Gathered>,
-    sources: Vec<SourceFile>,
+    mut sources: Vec<SourceFile>,
     findings: Findings,
     files: &dyn Files,
     variables: &dyn Variables,
@@ -104,6 +105,7 @@ fn finish(
         variables::fill(&mut root, variables, &findings);
         let whole = Whole::read(&root, &findings);
         gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
+        blot::secrets(&root, &mut sources);
     }
     let mut report = Report { files: sources, problems: findings.into_problems() };
     report.sort();

@@ -125,7 +125,7 @@ async fn exchange<'g, H: Host>(
 
     let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
     if let Some(applied) = authentication {
-        account.identity = Some(identify::identify(host, applied, &facts, account).await?);
+        account.identity = identify::identify(host, applied, &facts, account).await?;
     }
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();

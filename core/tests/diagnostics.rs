@@ -80,6 +80,8 @@ const CASES: &[Case] = cases! {
     "54-merged-values"
     "55-block-texts"
     "56-compression-as-a-policy"
+    "57-shared-secrets"
+    "58-demands-on-tokens"
 };
 
 /// What the cases include.

@@ -7,7 +7,7 @@ use crate::{
     facts::Facts,
     host::Host,
     identity::Identity,
-    keys::NoKey,
+    keys::{Found, NoKey},
     policy::{
         Applied,
         jwt_validation::{self, JwtValidation, Source, TokenFault, digest},
@@ -20,13 +20,14 @@ pub(super) async fn identify<H: Host>(
     applied: &Applied<JwtValidation>,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
-) -> Result<Arc<Identity>, Refusal> {
+) -> Result<Option<Arc<Identity>>, Refusal> {
     let found = find(host, applied, facts, &mut account.detail).await;
     account.policy(applied, || match &found {
-        Ok((identity, source)) => applied.said(identity, *source, facts.now),
+        Ok(Some((identity, source))) => applied.said(identity, *source, facts.now),
+        Ok(None) => jwt_validation::anonymous(),
         Err(refusal) => jwt_validation::refused(refusal),
     });
-    found.map(|(identity, _)| identity)
+    found.map(|found| found.map(|(identity, _)| identity))
 }
 
 async fn find<H: Host>(
@@ -34,15 +35,15 @@ async fn find<H: Host>(
     policy: &JwtValidation,
     facts: &Facts<'_>,
     detail: &mut Option<String>,
-) -> Result<(Arc<Identity>, Source), Refusal> {
-    let token = policy.token(facts.head)?.ok_or(Refusal::MissingToken)?;
+) -> Result<Option<(Arc<Identity>, Source)>, Refusal> {
+    let Some(token) = policy.token(facts.head)? else { return Ok(None) };
     let digest = digest(&token);
     if let Some(keys) = policy.keys.current(host, facts.now)
         && let Some(identity) = policy.recall(&digest, &keys, facts.now)
     {
-        return Ok((identity, Source::Remembered));
+        return Ok(Some((identity, Source::Remembered)));
     }
-    let unverified = policy.parse(&token).map_err(Refusal::InvalidToken)?;
+    let unverified = policy.parse(&token)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
     let keys = policy.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
         NoKey::Unknown => Refusal::InvalidToken(TokenFault::UnknownKey),
@@ -52,18 +53,20 @@ async fn find<H: Host>(
             Refusal::KeysUnavailable
         }
     })?;
-    let key = keys.find(kid, algorithm).ok_or(Refusal::InvalidToken(TokenFault::UnknownKey))?;
-    if unverified.signature.len() != key.signature_length() {
-        return Err(Refusal::InvalidToken(TokenFault::Signature));
-    }
-    match host.verify(algorithm, key, unverified.message, &unverified.signature).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Refusal::InvalidToken(TokenFault::Signature)),
-        Err(error) => {
-            *detail = Some(error.to_string());
-            return Err(Refusal::KeysUnavailable);
+    let signature = &unverified.signature;
+    let good = match keys.find(kid, algorithm).ok_or(TokenFault::UnknownKey)? {
+        Found::Secret(key) => key.verify(algorithm, unverified.message, signature),
+        Found::Public(key) if !key.may_have_made(signature) => false,
+        Found::Public(key) => {
+            host.verify(algorithm, key, unverified.message, signature).await.map_err(|error| {
+                *detail = Some(error.to_string());
+                Refusal::KeysUnavailable
+            })?
         }
+    };
+    if !good {
+        return Err(TokenFault::Signature.into());
     }
-    let admitted = policy.admit(&unverified, digest, keys.clone(), facts.now);
-    admitted.map(|identity| (identity, Source::Verified(algorithm))).map_err(Refusal::InvalidToken)
+    let identity = policy.admit(&unverified, digest, keys.clone(), facts.now)?;
+    Ok(Some((identity, Source::Verified(algorithm))))
 }

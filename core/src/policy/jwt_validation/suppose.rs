@@ -23,7 +23,20 @@ impl JwtValidation {
             let value = required.values.first().map_or("supposed", String::as_str);
             claims.entry(required.claim.clone()).or_insert_with(|| value.into());
         }
+        if !self.scopes.is_empty() {
+            claims.insert("scope".to_owned(), self.scopes.join(" ").into());
+        }
         claims
+    }
+
+    /// What its header must say about its type, if anything.
+    pub fn supposed_typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// Whether tokens must say when they were issued.
+    pub fn wants_issue_time(&self) -> bool {
+        self.max_age_ms.is_some()
     }
 
     /// The claim that holds the roles.
@@ -43,7 +56,7 @@ impl JwtValidation {
 
     /// The token of a request, as it is.
     pub fn given_token(&self, request: &request::Parts) -> Option<String> {
-        self.token(request).ok().flatten().map(std::borrow::Cow::into_owned)
+        self.source.token(request).ok().flatten().map(std::borrow::Cow::into_owned)
     }
 
     /// Puts a token where it is looked for, in the place of one that is there. `false` where that can't be.
