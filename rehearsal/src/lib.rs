@@ -18,5 +18,6 @@ pub mod play;
 pub mod setting;
 pub mod span;
 pub mod supposed;
+pub mod tamper;
 pub mod token;
 pub mod upstream;

@@ -45,9 +45,19 @@ impl<'s> Filled<'s> {
         };
         let given = scene.case.given.vars.iter().map(|(name, value)| (name.clone(), fill(value)));
         let mut variables: BTreeMap<String, String> = given.collect();
-        variables
-            .entry("JWKS".to_owned())
-            .or_insert_with(|| keys::set(&[Key::Main, Key::Ec, Key::Rsa]).to_string());
+        let mixed: Vec<Key> = Key::PUBLIC.into_iter().chain(Key::SHARED).collect();
+        for (name, keys) in [
+            ("JWKS", &[Key::Main, Key::Ec, Key::Rsa][..]),
+            ("JWKS_ALL", &Key::PUBLIC),
+            ("JWKS_SECRET", &Key::SHARED),
+            ("JWKS_MIXED", &mixed),
+        ] {
+            variables.entry(name.to_owned()).or_insert_with(|| keys::set(keys).to_string());
+        }
+        for key in Key::SHARED {
+            let name = format!("SECRET_{}", key.algorithm());
+            variables.entry(name).or_insert_with(|| key.secret().unwrap_or_default().to_owned());
+        }
         variables.extend(upstreams.iter().map(|(name, url)| (name.clone(), (*url).clone())));
         Self { scene, variables }
     }

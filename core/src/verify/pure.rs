@@ -68,3 +68,51 @@ fn rsa(algorithm: Algorithm, n: &[u8], e: &[u8], message: &[u8], signature: &[u8
 fn check<'s, S: TryFrom<&'s [u8]>>(key: &impl Verifier<S>, message: &[u8], signature: &'s [u8]) -> bool {
     S::try_from(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn key(material: Material) -> PublicKey {
+        PublicKey { kid: None, algorithm: None, material }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rsa_keys_of_every_size_that_core_takes_can_be_used() {
+        for bytes in [256, 257, 384, 512, 768, 1024] {
+            let key = key(Material::Rsa { n: vec![0xff; bytes], e: vec![1, 0, 1] });
+            assert_eq!(verify(Algorithm::RS256, &key, b"m", &vec![1; bytes]), Some(false), "{bytes}");
+            assert_eq!(verify(Algorithm::PS512, &key, b"m", &vec![1; bytes]), Some(false), "{bytes}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_unusable_key_is_not_a_bad_signature() {
+        for (algorithm, curve, width) in [
+            (Algorithm::ES256, Curve::P256, 32),
+            (Algorithm::ES384, Curve::P384, 48),
+            (Algorithm::ES512, Curve::P521, 66),
+        ] {
+            let off_the_curve = key(Material::Ec { curve, point: [vec![4], vec![1; 2 * width]].concat() });
+            assert_eq!(verify(algorithm, &off_the_curve, b"m", &vec![1; 2 * width]), None);
+            assert_eq!(verify(Algorithm::RS256, &off_the_curve, b"m", &[1; 256]), None);
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_example_of_the_standard_is_good() {
+        // RFC 8037 §A.4.
+        use base64ct::{Base64UrlUnpadded, Encoding};
+        let x = Base64UrlUnpadded::decode_vec("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let key = key(Material::Ed25519(x.try_into().unwrap()));
+        let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = Base64UrlUnpadded::decode_vec(
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+        )
+        .unwrap();
+        assert_eq!(verify(Algorithm::EdDSA, &key, message, &signature), Some(true));
+        assert_eq!(verify(Algorithm::EdDSA, &key, &message[1..], &signature), Some(false));
+    }
+}
