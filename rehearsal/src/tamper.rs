@@ -229,3 +229,39 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     let long = (length >= 0x80).then_some(0x81);
     [tag].into_iter().chain(long).chain([length]).chain(content.iter().copied()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stray_bits_leave_the_bytes_as_they_are_to_a_lenient_reader() {
+        for (part, wanted) in [("e30", Ok("e31")), ("AA", Ok("AB")), ("AAAA", Err(()))] {
+            let mut changed = part.to_owned();
+            assert_eq!(stray(&mut changed).map(|()| changed.as_str()).map_err(drop), wanted);
+        }
+    }
+
+    #[test]
+    fn numbers_in_der_are_as_short_as_can_be_and_positive() {
+        let mut signature = [[0, 1], [0x80, 0]].concat();
+        Tamper::DerSignature.to_signature(&mut signature);
+        assert_eq!(signature, [0x30, 8, 2, 1, 1, 2, 3, 0, 0x80, 0]);
+        let mut signature = vec![0xff; 132];
+        Tamper::DerSignature.to_signature(&mut signature);
+        assert_eq!((signature.len(), &signature[..3]), (3 + 2 * 69, &[0x30, 0x81, 138][..]));
+    }
+
+    #[test]
+    fn halves_are_zeroed_and_exchanged() {
+        let after = |tamper: Tamper| {
+            let mut signature = vec![1, 2, 3, 4];
+            tamper.to_signature(&mut signature);
+            signature
+        };
+        assert_eq!(after(Tamper::ZeroR), [0, 0, 3, 4]);
+        assert_eq!(after(Tamper::ZeroS), [1, 2, 0, 0]);
+        assert_eq!(after(Tamper::SwapSignature), [3, 4, 1, 2]);
+        assert_eq!(after(Tamper::FlipSignature), [1, 2, 2, 4]);
+    }
+}

@@ -106,9 +106,7 @@ pub(crate) fn key(jwk: &Value) -> Result<Key, UnusableKey> {
             }
             Material::Ec { curve, point: [&[4], x.as_slice(), y.as_slice()].concat() }
         }
-        Some("OKP") if text(jwk, "crv")? == Some("Ed25519") => {
-            Material::Ed25519(number("x")?.try_into().map_err(|_| UnusableKey::Malformed)?)
-        }
+        Some("OKP") if text(jwk, "crv")? == Some("Ed25519") => ed25519(number("x")?)?,
         Some("oct") => {
             let secret = Secret::new(number("k")?);
             return SecretKey::new(kid, algorithm, secret).map(Key::Secret).ok_or(UnusableKey::Malformed);
@@ -162,6 +160,29 @@ fn rsa(n: Vec<u8>, e: Vec<u8>) -> Result<Material, UnusableKey> {
     } else {
         Err(UnusableKey::Malformed)
     }
+}
+
+/// Points of small order sign whatever anybody likes, and libraries differ in whether they take them. These are
+/// the `y` of all of them, little-endian, with those two that are written as if they were larger than the field.
+const SMALL_ORDER: [&str; 7] = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+];
+
+fn ed25519(x: Vec<u8>) -> Result<Material, UnusableKey> {
+    let point: [u8; 32] = x.try_into().map_err(|_| UnusableKey::Malformed)?;
+    // The topmost bit is the sign of the other coordinate.
+    let y: String = point
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| format!("{:02x}", if at == 31 { byte & 0x7f } else { *byte }))
+        .collect();
+    if SMALL_ORDER.contains(&y.as_str()) { Err(UnusableKey::Malformed) } else { Ok(Material::Ed25519(point)) }
 }
 
 impl PublicKey {
@@ -289,6 +310,22 @@ mod tests {
         // 0, 1, 2, 65536, and one of forty bits.
         for e in ["AA", "AQ", "Ag", "AQAA", "AQAAAAE"] {
             assert!(!usable(&[0xff; 256], e), "{e}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn points_of_small_order_are_no_keys() {
+        let usable = |point: &[u8]| {
+            PublicKey::from_jwk(&json!({"kty": "OKP", "crv": "Ed25519", "x": modulus(point)})).is_ok()
+        };
+        for y in SMALL_ORDER {
+            let pairs = y.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+            let mut point: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+            assert!(!usable(&point), "{y}");
+            point[31] ^= 0x80;
+            assert!(!usable(&point), "{y}, the other sign");
+            point[0] ^= 0x10;
+            assert!(usable(&point), "{y}, another");
         }
     }
 
