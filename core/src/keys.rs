@@ -18,7 +18,7 @@ use crate::{
     cache::Directives,
     host::{Host, Timestamp},
     remote::{Answer, Question, Remote},
-    verify::{Algorithm, PublicKey},
+    verify::{self, Algorithm, PublicKey, SecretKey},
 };
 
 /// A set larger than this is refused: an issuer has a handful of keys.
@@ -44,6 +44,16 @@ const WAITS: usize = 250;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<PublicKey>,
+    secrets: Vec<SecretKey>,
+}
+
+/// A key that may check a token.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'k> {
+    /// By arithmetic that the host lends.
+    Public(&'k PublicKey),
+    /// By an HMAC, which is done here.
+    Secret(&'k SecretKey),
 }
 
 /// Why no key was found.
@@ -60,26 +70,46 @@ impl KeySet {
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let set: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list named `keys`")?;
-        Ok(Self {
-            keys: keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key).ok()).collect(),
-        })
+        let mut found = Self::default();
+        for key in keys.iter().take(MAX_KEYS) {
+            match verify::key(key) {
+                Ok(verify::Key::Public(key)) => found.keys.push(key),
+                Ok(verify::Key::Secret(key)) => found.secrets.push(key),
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// A set of one secret.
+    pub fn of_secret(secret: SecretKey) -> Self {
+        Self { keys: Vec::new(), secrets: vec![secret] }
     }
 
     /// How many keys can be used.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.secrets.len()
     }
 
     /// Whether no key can be used.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether a key serves one of these algorithms.
+    pub fn serves(&self, algorithms: &[Algorithm]) -> bool {
+        algorithms.iter().any(|&algorithm| {
+            self.keys.iter().any(|key| key.serves(algorithm))
+                || self.secrets.iter().any(|key| key.serves(algorithm))
+        })
     }
 
     /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
-    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
-        let mut fitting = self.keys.iter().filter(|key| {
-            key.serves(algorithm) && kid.is_none_or(|wanted| key.kid.as_deref() == Some(wanted))
-        });
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found<'_>> {
+        let named = |own: &Option<String>| kid.is_none_or(|wanted| own.as_deref() == Some(wanted));
+        let public = self.keys.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
+        let secret = self.secrets.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
+        let mut fitting = public.map(Found::Public).chain(secret.map(Found::Secret));
         let first = fitting.next()?;
         fitting.next().is_none().then_some(first)
     }
@@ -121,7 +151,8 @@ impl KeyRing {
     /// What tells the keys that are known from others: name and digest.
     pub(crate) fn fingerprints(&self) -> Vec<String> {
         let keys = self.lock().keys.clone().unwrap_or_default();
-        keys.keys.iter().map(PublicKey::fingerprint).collect()
+        let public = keys.keys.iter().map(PublicKey::fingerprint);
+        public.chain(keys.secrets.iter().map(SecretKey::fingerprint)).collect()
     }
 
     /// Puts a set in the place of what is known, for good.
@@ -307,6 +338,20 @@ mod tests {
         assert!(set(&[Some("a"), Some("b")]).find(None, Algorithm::EdDSA).is_none());
         assert!(set(&[Some("a"), None]).find(Some("a"), Algorithm::EdDSA).is_some());
         assert!(set(&[None]).find(Some("a"), Algorithm::EdDSA).is_none());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_name_of_two_kinds_of_key_leads_to_the_one_of_the_algorithm() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let set = json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "a"},
+            {"kty": "oct", "k": "A".repeat(43), "kid": "a"},
+        ]});
+        let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
+        assert!(matches!(set.find(Some("a"), Algorithm::EdDSA), Some(Found::Public(_))));
+        assert!(matches!(set.find(Some("a"), Algorithm::HS256), Some(Found::Secret(_))));
+        assert!(set.find(Some("a"), Algorithm::HS384).is_none());
+        assert!(set.serves(&[Algorithm::HS256]) && !set.serves(&[Algorithm::HS512, Algorithm::RS256]));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

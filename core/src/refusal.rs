@@ -51,6 +51,8 @@ pub enum Refusal {
     AmbiguousToken,
     /// A token that proves nothing.
     InvalidToken(TokenFault),
+    /// A good token that was not granted these scopes.
+    InsufficientScope(String),
     /// Whether the token is good can't be known now.
     KeysUnavailable,
     /// The limits say no; what was drawn tells when to come again.
@@ -69,6 +71,12 @@ pub enum Refusal {
     GatewayTimeout,
     /// The client's body broke off.
     BodyBroken,
+}
+
+impl From<TokenFault> for Refusal {
+    fn from(fault: TokenFault) -> Self {
+        Self::InvalidToken(fault)
+    }
 }
 
 /// What a refusal needs to know of the request to be written.
@@ -171,6 +179,11 @@ impl Refusal {
                 "The request carries several credentials.",
             ),
             Self::InvalidToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::InsufficientScope(_) => (
+                StatusCode::FORBIDDEN,
+                "jwt_validation.scope",
+                "The token was not granted what is needed here.",
+            ),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "jwt_validation.keys_unavailable",
@@ -246,6 +259,11 @@ impl Refusal {
                     "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{}\"",
                     fault.detail().trim_end_matches('.')
                 );
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::InsufficientScope(scopes) => {
+                let challenge =
+                    format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scopes}\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
             Self::MethodNotAllowed(methods) => {

@@ -86,6 +86,8 @@ const CASES: &[Case] = cases! {
     "60-cel"
     "61-api-keys"
     "62-any-of"
+    "63-shared-secrets"
+    "64-demands-on-tokens"
 };
 
 /// What the cases include.

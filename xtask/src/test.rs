@@ -23,7 +23,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
         tools::wasm_target()?;
         tools::node()?;
         let runner = tools::wasm_test_runner()?;
-        let mut test = cargo("test -p tollgate-core --features yaml --target");
+        let mut test = cargo("test -p tollgate-core --features yaml,verify --target");
         run(test.arg(tools::WASM).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
     })?;
     report.step("behaviour suite, on every host", || run(&mut cargo("run -p tollgate-tests --bin suite")))

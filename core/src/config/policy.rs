@@ -19,7 +19,7 @@ use super::{
     planned,
     problem::{Problem, nearest},
 };
-use crate::policy::Stage;
+use crate::{policy::Stage, verify::Secret};
 
 /// A policy.
 #[derive(Debug)]
@@ -131,6 +131,14 @@ pub struct JwtValidation {
     /// The keys themselves, as the text of a JSON Web Key Set.
     #[serde(default)]
     pub jwks: Option<String>,
+    /// A secret shared with the issuer, who signs with HS256, HS384 or HS512: 32, 48 or 64 bytes at least. Write
+    /// `${VAR}`, so that it stands in no file.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub secret: Option<Secret>,
+    /// Whether a request needs a token.
+    #[serde(default)]
+    pub mode: Mode,
     /// Claims that must be there: names, or name → value or list of allowed values.
     #[serde(default)]
     pub required_claims: RequiredClaims,
@@ -140,7 +148,16 @@ pub struct JwtValidation {
     /// The audiences, one of which must be in `aud`.
     #[serde(default)]
     pub audience: OneOrMany,
-    /// Allowed algorithms; all asymmetric ones when absent.
+    /// The `typ` that tokens must have in their header, such as `at+jwt`.
+    #[serde(default)]
+    pub typ: Option<String>,
+    /// The scopes all of which must be in `scope` or `scp`; otherwise the answer is 403.
+    #[serde(default)]
+    pub scopes: OneOrMany,
+    /// Seconds that a token serves from its `iat` on, however late it expires.
+    #[serde(default)]
+    pub max_age_seconds: Option<u64>,
+    /// Allowed algorithms. When absent: those that the `secret` is long enough for, or else all asymmetric ones.
     #[serde(default)]
     pub algorithms: Vec<String>,
     /// Seconds by which clocks may differ.
@@ -155,6 +172,18 @@ pub struct JwtValidation {
     /// The claim that holds the roles: a text or a list.
     #[serde(default = "role")]
     pub role_claim: String,
+}
+
+/// Whether a request needs a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Required,
+    /// One without is nobody's, and goes on; one with a bad token is refused all the same.
+    Optional,
 }
 
 fn sixty() -> u64 {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     compare::setting::{
-        Leaning::{Choices, LessIsLooser, MoreIsLooser, Splitting},
+        Leaning::{Ceiling, Choices, LessIsLooser, MoreIsLooser, Splitting},
         Setting, Value,
     },
     event::Rfc3339,
@@ -37,13 +37,18 @@ impl Settings for JwtValidation {
             issuer,
             audience,
             algorithms,
+            typ,
             required,
+            scopes,
+            max_age_ms,
             leeway_ms,
+            optional,
             source,
             forward,
             role_claim,
             verified: _,
         } = self;
+        let mode = if *optional { Value::Rank(1, "optional") } else { Value::Rank(0, "required") };
         let mut settings = vec![
             match keys.source() {
                 Some(source) => Setting::neutral("jwks_uri", address(source)),
@@ -56,7 +61,11 @@ impl Settings for JwtValidation {
                 Value::set(algorithms.iter().map(|one| Algorithm::name(*one))),
                 MoreIsLooser,
             ),
+            Setting::new("typ", typ.clone(), LessIsLooser),
+            Setting::new("scopes", Value::set(scopes), LessIsLooser),
+            Setting::new("max_age_seconds", max_age_ms.map_or(0, |most| most / 1000), Ceiling),
             Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
+            Setting::new("mode", mode, MoreIsLooser),
             Setting::neutral("token_from", place(source)),
             Setting::neutral(
                 "forward_claims",

@@ -37,6 +37,9 @@ impl JwtValidation {
         if !self.audience.is_empty() {
             claims.insert("aud".to_owned(), list(&self.audience));
         }
+        if !self.scopes.is_empty() {
+            claims.insert("scope".to_owned(), self.scopes.join(" ").into());
+        }
         claims.insert("sub".to_owned(), subject.into());
         claims
     }
@@ -44,6 +47,16 @@ impl JwtValidation {
     /// The claims without which a token is not admitted, besides those that have checks of their own.
     pub fn required_claims(&self) -> impl Iterator<Item = &str> {
         self.required.iter().map(|required| &*required.claim)
+    }
+
+    /// What its header must say about its type, if anything.
+    pub fn sample_typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// Whether a token must say when it was issued.
+    pub fn wants_issue_time(&self) -> bool {
+        self.max_age_ms.is_some()
     }
 
     /// Whether the keys are elsewhere, so that they are not known without asking.
