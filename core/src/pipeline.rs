@@ -126,11 +126,11 @@ async fn exchange<'g, H: Host>(
 
     let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
     let mut credential = None;
-    if let Some(applied) = authentication {
-        if let Some((identity, way)) = identify::identify(host, applied, &facts, account).await? {
-            account.identity = Some(identity);
-            credential = Some(way);
-        }
+    if let Some(applied) = authentication
+        && let Some((identity, way)) = identify::identify(host, applied, &facts, account).await?
+    {
+        account.identity = Some(identity);
+        credential = Some(way);
     }
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();
