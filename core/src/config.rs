@@ -24,7 +24,7 @@ pub mod policy;
 pub mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
-mod services;
+pub(crate) mod services;
 pub mod variables;
 #[cfg(feature = "yaml")]
 mod yaml;

@@ -88,6 +88,7 @@ const CASES: &[Case] = cases! {
     "62-any-of"
     "63-shared-secrets"
     "64-demands-on-tokens"
+    "65-issuers"
 };
 
 /// What the cases include.

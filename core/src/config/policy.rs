@@ -125,7 +125,8 @@ kinds! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename = "JWT_Validation")]
 pub struct JwtValidation {
-    /// Where the issuer's keys are: `https:`, `http:`, or `file:` relative to the configuration.
+    /// Where the issuer's keys are: `https:`, `http:`, or `file:` relative to the configuration. Without this, `jwks` and
+    /// `secret`, the `issuer` is asked at its `/.well-known/openid-configuration`.
     #[serde(default)]
     pub jwks_uri: Option<String>,
     /// The keys themselves, as the text of a JSON Web Key Set.
@@ -136,6 +137,12 @@ pub struct JwtValidation {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub secret: Option<Secret>,
+    /// Several issuers in the place of one: the token's `iss` says whose keys have to have signed it.
+    #[serde(default)]
+    pub issuers: Vec<TrustedIssuer>,
+    /// Seconds for which fetched keys serve on after they should have been fetched again, while the issuer is down.
+    #[serde(default = "a_day")]
+    pub jwks_max_stale_seconds: u64,
     /// Whether a request needs a token.
     #[serde(default)]
     pub mode: Mode,
@@ -174,6 +181,30 @@ pub struct JwtValidation {
     pub role_claim: String,
 }
 
+/// One of several issuers. What it does not say, the policy says for it.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TrustedIssuer {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are, as above.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
+    /// Its keys, as above.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// A secret shared with it, as above.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub secret: Option<Secret>,
+    /// The audiences, one of which must be in `aud`; the policy's when absent.
+    #[serde(default)]
+    pub audience: OneOrMany,
+    /// Allowed algorithms; the policy's when absent.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+}
+
 /// Whether a request needs a token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -188,6 +219,10 @@ pub enum Mode {
 
 fn sixty() -> u64 {
     60
+}
+
+fn a_day() -> u64 {
+    86_400
 }
 
 fn role() -> String {

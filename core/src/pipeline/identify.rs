@@ -65,18 +65,16 @@ async fn by_token<H: Host>(
         return if policy.admits_nobody(facts.head) { Ok(None) } else { Err(Refusal::MissingToken) };
     };
     let digest = digest(&token);
-    if let Some(keys) = policy.keys.current(host, facts.now)
-        && let Some(identity) = policy.recall(&digest, &keys, facts.now)
-    {
+    if let Some(identity) = policy.recall(&digest, facts.now, |ring| ring.current(host, facts.now)) {
         return Ok(Some((identity, Proof::Remembered)));
     }
-    let unverified = policy.parse(&token)?;
+    let (unverified, issuer) = policy.parse(&token)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
-    let keys = policy.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
+    let keys = issuer.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
         NoKey::Unknown => Refusal::InvalidToken(TokenFault::UnknownKey),
         // Not the client's fault, so not 401: it would throw away a good token.
         NoKey::Unavailable => {
-            *detail = policy.keys.failure();
+            *detail = issuer.keys.failure();
             Refusal::KeysUnavailable
         }
     })?;
@@ -94,6 +92,6 @@ async fn by_token<H: Host>(
     if !good {
         return Err(TokenFault::Signature.into());
     }
-    let identity = policy.admit(&unverified, digest, keys.clone(), facts.now)?;
+    let identity = policy.admit(&unverified, digest, issuer, keys.clone(), facts.now)?;
     Ok(Some((identity, Proof::Signature(algorithm))))
 }

@@ -32,10 +32,8 @@ pub(crate) const REMEMBERED: usize = 16_384;
 /// Proves identities by tokens.
 #[derive(Debug)]
 pub struct JwtValidation {
-    pub(crate) keys: Arc<KeyRing>,
-    pub(crate) issuer: Option<String>,
-    pub(crate) audience: Vec<String>,
-    pub(crate) algorithms: Vec<Algorithm>,
+    /// Those who are believed. Where there are several, each has a name.
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) typ: Option<String>,
     pub(crate) required: Vec<Required>,
     /// All of which must have been granted.
@@ -48,6 +46,16 @@ pub struct JwtValidation {
     pub(crate) forward: Vec<(String, HeaderName)>,
     pub(crate) role_claim: String,
     pub(crate) verified: Recent<[u8; 32], Verified>,
+}
+
+/// Somebody who signs tokens, and what is asked of theirs.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    /// The `iss` of their tokens.
+    pub(crate) name: Option<String>,
+    pub(crate) audience: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) keys: Arc<KeyRing>,
 }
 
 /// A claim that must be there, and the values it may have.
@@ -63,7 +71,8 @@ pub(crate) struct Required {
 pub(crate) struct Verified {
     identity: Arc<Identity>,
     expires_at: Timestamp,
-    /// The set that held its key: when that is replaced, the token is verified anew.
+    /// Where its keys come from, and the set that held its key: when that is replaced, the token is verified anew.
+    ring: Arc<KeyRing>,
     keys: Arc<KeySet>,
 }
 
@@ -78,15 +87,17 @@ impl JwtValidation {
         self.optional && !self.source.is_tried(request)
     }
 
-    /// The identity of a token that was verified a moment ago with keys that are still current.
+    /// The identity of a token that was verified a moment ago, if the set that held its key is still the `current`
+    /// one of its ring.
     pub(crate) fn recall(
         &self,
         digest: &[u8; 32],
-        keys: &Arc<KeySet>,
         now: Timestamp,
+        current: impl FnOnce(&Arc<KeyRing>) -> Option<Arc<KeySet>>,
     ) -> Option<Arc<Identity>> {
-        let verified = self.verified.get(digest)?;
-        (now < verified.expires_at && Arc::ptr_eq(&verified.keys, keys)).then_some(verified.identity)
+        let verified = self.verified.get(digest).filter(|verified| now < verified.expires_at)?;
+        let keys = current(&verified.ring)?;
+        Arc::ptr_eq(&verified.keys, &keys).then_some(verified.identity)
     }
 
     /// Judges the claims of a token whose signature is good, and remembers who it was.
@@ -94,18 +105,20 @@ impl JwtValidation {
         &self,
         token: &Unverified<'_>,
         digest: [u8; 32],
+        issuer: &Issuer,
         keys: Arc<KeySet>,
         now: Timestamp,
     ) -> Result<Arc<Identity>, Refusal> {
         let claims = members::object(token.payload).ok_or(TokenFault::Malformed)?;
-        let expires_at = self.judge(&claims, now)?;
+        let expires_at = self.judge(issuer, &claims, now)?;
         if !self.has_scopes(&claims) {
             return Err(Refusal::InsufficientScope(self.scopes.join(" ")));
         }
         let identity =
             Identity::from_claims(claims, &self.role_claim, &self.forward).ok_or(TokenFault::Claims)?;
         let identity = Arc::new(identity);
-        self.verified.insert(digest, Verified { identity: identity.clone(), expires_at, keys });
+        let ring = issuer.keys.clone();
+        self.verified.insert(digest, Verified { identity: identity.clone(), expires_at, ring, keys });
         Ok(identity)
     }
 }
@@ -119,13 +132,19 @@ pub(crate) fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
+    pub(super) fn issuer(name: &str, algorithm: Algorithm) -> Issuer {
+        Issuer {
+            name: Some(name.into()),
+            audience: vec!["api".into(), "web".into()],
+            algorithms: vec![algorithm],
+            keys: Arc::new(KeyRing::fixed(KeySet::default())),
+        }
+    }
+
     /// What the tests of the rooms below judge by.
     pub(super) fn policy() -> JwtValidation {
         JwtValidation {
-            keys: Arc::new(KeyRing::fixed(KeySet::default())),
-            issuer: Some("https://issuer".into()),
-            audience: vec!["api".into(), "web".into()],
-            algorithms: vec![Algorithm::ES256],
+            issuers: vec![issuer("https://issuer", Algorithm::ES256)],
             typ: None,
             required: vec![Required { claim: "role".into(), values: vec!["user".into(), "7".into()] }],
             scopes: Vec::new(),

@@ -4,12 +4,17 @@
 
 use serde_json::{Map, Value};
 
-use super::{JwtValidation, Required, TokenFault};
+use super::{Issuer, JwtValidation, Required, TokenFault};
 use crate::host::Timestamp;
 
 impl JwtValidation {
     /// All checks on claims but that of scopes; the moment from which on the token counts no more.
-    pub(super) fn judge(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, TokenFault> {
+    pub(super) fn judge(
+        &self,
+        issuer: &Issuer,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Timestamp, TokenFault> {
         let (exp, nbf, iat) = (time(claims, "exp")?, time(claims, "nbf")?, time(claims, "iat")?);
         let mut ends_at = exp.map_or(Timestamp::MAX, |at| at.saturating_add(self.leeway_ms));
         if now >= ends_at {
@@ -28,16 +33,16 @@ impl JwtValidation {
             ends_at = ends_at.min(too_old_at);
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if self.issuer.as_deref().is_some_and(|issuer| text("iss") != Some(issuer)) {
+        if issuer.name.as_deref().is_some_and(|name| text("iss") != Some(name)) {
             return Err(TokenFault::Issuer);
         }
-        if !self.audience.is_empty() {
+        if !issuer.audience.is_empty() {
             let meant = |wanted: &String| match claims.get("aud") {
                 Some(Value::String(one)) => one == wanted,
                 Some(Value::Array(many)) => many.iter().any(|one| one.as_str() == Some(wanted)),
                 _ => false,
             };
-            if !self.audience.iter().any(meant) {
+            if !issuer.audience.iter().any(meant) {
                 return Err(TokenFault::Audience);
             }
         }
@@ -105,7 +110,7 @@ mod tests {
     fn sample_claims_are_admitted() {
         let policy = JwtValidation { scopes: vec!["read".into(), "write".into()], ..policy() };
         let claims = policy.sample_claims("a");
-        assert!(policy.judge(&claims, NOW).is_ok() && policy.has_scopes(&claims));
+        assert!(policy.judge(&policy.issuers[0], &claims, NOW).is_ok() && policy.has_scopes(&claims));
     }
 
     fn judge(change: Value) -> Result<Timestamp, TokenFault> {
@@ -119,7 +124,7 @@ mod tests {
         for (name, value) in change.as_object().unwrap() {
             claims[name] = value.clone();
         }
-        policy.judge(claims.as_object().unwrap(), NOW)
+        policy.judge(&policy.issuers[0], claims.as_object().unwrap(), NOW)
     }
 
     #[wasm_bindgen_test(unsupported = test)]

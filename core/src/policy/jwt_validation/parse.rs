@@ -6,7 +6,7 @@
 use jwt_compact::{Empty, UntrustedToken};
 use serde_json::Value;
 
-use super::{JwtValidation, TokenFault, members};
+use super::{Issuer, JwtValidation, TokenFault, members};
 use crate::verify::Algorithm;
 
 /// A longer token is not looked at.
@@ -24,8 +24,9 @@ pub(crate) struct Unverified<'t> {
 }
 
 impl JwtValidation {
-    /// Takes a token apart. Its claims are not looked at before its signature is good.
-    pub(crate) fn parse<'t>(&self, token: &'t str) -> Result<Unverified<'t>, TokenFault> {
+    /// Takes a token apart, and says whose it would be. Beyond that, its claims are not looked at before its signature
+    /// is good.
+    pub(crate) fn parse<'t>(&self, token: &'t str) -> Result<(Unverified<'t>, &Issuer), TokenFault> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenFault::Malformed);
         }
@@ -38,20 +39,36 @@ impl JwtValidation {
             return Err(TokenFault::Critical);
         }
         let algorithm = Algorithm::named(parsed.algorithm())
-            .filter(|named| self.algorithms.contains(named))
+            .filter(|named| self.issuers.iter().any(|issuer| issuer.algorithms.contains(named)))
             .ok_or(TokenFault::Algorithm)?;
         if let Some(wanted) = &self.typ
             && !header.get("typ").and_then(Value::as_str).is_some_and(|typ| same_type(typ, wanted))
         {
             return Err(TokenFault::Typ);
         }
-        Ok(Unverified {
+        let issuer = self.issuer(payload)?;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(TokenFault::Algorithm);
+        }
+        let token = Unverified {
             algorithm,
             kid: parsed.header().key_id.clone(),
             message: message.as_bytes(),
             signature: parsed.signature_bytes().to_vec(),
             payload,
-        })
+        };
+        Ok((token, issuer))
+    }
+
+    /// The issuer by whose keys a token is to be judged: of several, the one that it names.
+    fn issuer(&self, payload: &str) -> Result<&Issuer, TokenFault> {
+        if let [only] = self.issuers.as_slice() {
+            return Ok(only);
+        }
+        let claims = members::object(payload).ok_or(TokenFault::Malformed)?;
+        let named = claims.get("iss").and_then(Value::as_str).ok_or(TokenFault::Issuer)?;
+        let mut issuers = self.issuers.iter();
+        issuers.find(|issuer| issuer.name.as_deref() == Some(named)).ok_or(TokenFault::Issuer)
     }
 }
 
@@ -73,7 +90,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
-    use crate::policy::jwt_validation::tests::policy;
+    use crate::policy::jwt_validation::tests::{issuer, policy};
 
     fn parse(header: Value) -> Result<Algorithm, TokenFault> {
         parse_by(&policy(), header)
@@ -82,7 +99,7 @@ mod tests {
     fn parse_by(policy: &JwtValidation, header: Value) -> Result<Algorithm, TokenFault> {
         let encode = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
         let token = format!("{}.{}.c2ln", encode(&header), encode(&json!({"sub": "a"})));
-        policy.parse(&token).map(|token| token.algorithm)
+        policy.parse(&token).map(|(token, _)| token.algorithm)
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -123,6 +140,28 @@ mod tests {
     fn nonsense_is_malformed() {
         for token in ["", ".", "..", "a.b", "a.b.c", "....", &"a".repeat(10_000)] {
             assert_eq!(policy().parse(token).err(), Some(TokenFault::Malformed), "{token}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn of_several_issuers_the_token_names_its_own_and_is_held_to_their_algorithms() {
+        let issuers = vec![issuer("a", Algorithm::ES256), issuer("b", Algorithm::HS256)];
+        let policy = JwtValidation { issuers, ..policy() };
+        let encode = |value: Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+        for (alg, iss, wanted) in [
+            ("ES256", json!("a"), Ok(Some("a".to_owned()))),
+            ("HS256", json!("b"), Ok(Some("b".to_owned()))),
+            ("HS256", json!("a"), Err(TokenFault::Algorithm)),
+            ("ES256", json!("b"), Err(TokenFault::Algorithm)),
+            ("RS256", json!("a"), Err(TokenFault::Algorithm)),
+            ("ES256", json!("c"), Err(TokenFault::Issuer)),
+            ("ES256", json!("A"), Err(TokenFault::Issuer)),
+            ("ES256", json!(["a"]), Err(TokenFault::Issuer)),
+            ("ES256", json!(null), Err(TokenFault::Issuer)),
+        ] {
+            let token = format!("{}.{}.c2ln", encode(json!({"alg": alg})), encode(json!({"iss": iss})));
+            let found = policy.parse(&token).map(|(_, issuer)| issuer.name.clone());
+            assert_eq!(found, wanted, "{alg} {iss}");
         }
     }
 }

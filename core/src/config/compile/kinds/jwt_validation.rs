@@ -1,7 +1,8 @@
 //! `JWT_Validation` compiled from its keys: claims to be checked, where the token is, what is passed on.
 //!
-//! Where signing keys come from, and what they may serve, is in [`keys`].
+//! Whose tokens they are is in [`issuers`].
 
+mod issuers;
 mod keys;
 
 use http::HeaderName;
@@ -19,8 +20,6 @@ use crate::{
     transform::hygiene,
 };
 
-use self::keys::algorithms;
-
 impl Kinds {
     pub(super) fn jwt_validation(
         &mut self,
@@ -29,13 +28,11 @@ impl Kinds {
         services: &mut Services,
         bench: &Bench<'_>,
     ) -> Option<JwtValidation> {
-        let algorithms = algorithms(keys, node, bench);
-        let ring = self.ring(keys, algorithms.as_deref(), node, services, bench);
+        let issuers = self.issuers(keys, node, services, bench);
         let source = token_source(keys, node, bench);
         let forward = self.forward(keys, node, bench);
         let scopes = scopes(keys, node, bench);
-        bench.not_empty(node, "audience");
-        bench.not_blank(node, &["issuer", "audience", "role_claim", "typ"]);
+        bench.not_blank(node, &["role_claim", "typ"]);
         if let Some(from) = node.get("token_from") {
             bench.not_blank(from, &["cookie", "query"]);
         }
@@ -44,10 +41,7 @@ impl Kinds {
             bench.note(Problem::error(span, "a `max_age_seconds` of 0 would refuse every token"));
         }
         Some(JwtValidation {
-            keys: ring?,
-            issuer: keys.issuer.clone(),
-            audience: keys.audience.as_slice().to_vec(),
-            algorithms: algorithms?,
+            issuers: issuers?,
             typ: keys.typ.clone(),
             required: required(keys, node, bench),
             scopes: scopes?,

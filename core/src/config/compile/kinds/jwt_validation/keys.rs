@@ -1,18 +1,19 @@
-//! The keys of `JWT_Validation`: where they come from, and which algorithms they may serve.
+//! The keys of an issuer: where they come from, and which algorithms they may serve.
 //!
 //! Mistakes are told here; keys that are fetched are known later, in [`crate::keys`].
 
 use std::sync::Arc;
 
-use super::{Bench, Kinds};
+use super::{Bench, Kinds, issuers::Written};
 use crate::{
     config::{
         node::{Node, Span},
-        policy as written,
         problem::{Problem, nearest},
         services::Services,
     },
-    keys::{KeyRing, KeySet},
+    discovery::{self, Discovery},
+    keys::{KeyRing, KeySet, Source},
+    remote::Remote,
     verify::{Algorithm, Secret, SecretKey, longest_served},
 };
 
@@ -22,12 +23,12 @@ const KEYS_TIMEOUT_MS: u64 = 5_000;
 impl Kinds {
     pub(super) fn ring(
         &mut self,
-        keys: &written::JwtValidation,
+        written: &Written<'_>,
         algorithms: Option<&[Algorithm]>,
-        node: &Node,
         services: &mut Services,
         bench: &Bench<'_>,
     ) -> Option<Arc<KeyRing>> {
+        let node = written.node;
         let given: Vec<&str> =
             ["jwks_uri", "jwks", "secret"].into_iter().filter(|name| node.get(name).is_some()).collect();
         if let [first, second, ..] = given.as_slice() {
@@ -35,15 +36,13 @@ impl Kinds {
             bench.note(Problem::error(node.span_of(second), message));
             return None;
         }
-        match (&keys.jwks_uri, &keys.jwks, &keys.secret) {
-            (Some(uri), ..) => self.elsewhere(uri, algorithms, node, services, bench),
+        match (written.jwks_uri, written.jwks, written.secret) {
+            (Some(uri), ..) => self.elsewhere(uri, written, algorithms, services, bench),
             (None, Some(text), _) => self.fixed(text, algorithms, node.span_of("jwks"), bench),
             (None, None, Some(secret)) => self.shared(secret, algorithms, node.span_of("secret"), bench),
-            (None, None, None) => {
-                let problem = Problem::error(node.span, "where the issuer's keys are is not said");
-                bench.note(problem.cure("add `jwks_uri: https://…/.well-known/jwks.json`"));
-                None
-            }
+            // One that can't be read has been complained of.
+            (None, None, None) if !given.is_empty() => None,
+            (None, None, None) => self.discovered(written, services, bench),
         }
     }
 
@@ -51,11 +50,12 @@ impl Kinds {
     fn elsewhere(
         &mut self,
         uri: &str,
+        written: &Written<'_>,
         algorithms: Option<&[Algorithm]>,
-        node: &Node,
         services: &mut Services,
         bench: &Bench<'_>,
     ) -> Option<Arc<KeyRing>> {
+        let node = written.node;
         let span = node.span_of("jwks_uri");
         if let Some(path) = uri.strip_prefix("file:") {
             let path = bench.beside(span, path.strip_prefix("//").unwrap_or(path));
@@ -67,15 +67,8 @@ impl Kinds {
                 }
             };
         }
-        if let Some(ring) = self.rings.get(uri) {
-            return Some(ring.clone());
-        }
         match services.remote(uri, span, KEYS_TIMEOUT_MS) {
-            Ok(remote) => {
-                let ring = Arc::new(KeyRing::remote(remote));
-                self.rings.insert(uri.to_owned(), ring.clone());
-                Some(ring)
-            }
+            Ok(remote) => Some(self.fetched(uri, written, || Source::At(remote))),
             Err(why) => {
                 let shown = node.get("jwks_uri").unwrap_or(node).shown();
                 bench.note(
@@ -85,6 +78,58 @@ impl Kinds {
                 None
             }
         }
+    }
+
+    /// Keys of which the issuer itself says where they are.
+    fn discovered(
+        &mut self,
+        written: &Written<'_>,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Arc<KeyRing>> {
+        let node = written.node;
+        let Some(issuer) = written.name.filter(|name| !name.is_empty()) else {
+            let problem = Problem::error(node.span, "where the issuer's keys are is not said");
+            let cure = "add `issuer: https://…`, which is asked for them, or \
+                        `jwks_uri: https://…/.well-known/jwks.json`";
+            bench.note(problem.cure(cure));
+            return None;
+        };
+        let span = node.span_of("issuer");
+        let address = discovery::address(issuer);
+        let remote = if issuer.contains(['?', '#']) {
+            Err("only a path may follow the host")
+        } else {
+            services.remote(&address, span, KEYS_TIMEOUT_MS)
+        };
+        match remote {
+            Ok(remote) => {
+                let directory = services.directory(span);
+                let source =
+                    |remote: Remote| Source::Discovered(Discovery::new(issuer.to_owned(), remote, directory));
+                Some(self.fetched(&address, written, || source(remote)))
+            }
+            Err(why) => {
+                let shown = node.get("issuer").unwrap_or(node).shown();
+                let message = format!("`{shown}` can't be asked where its keys are: {why}");
+                let cure = "say so with `jwks_uri: https://…/.well-known/jwks.json`";
+                bench.note(Problem::error(span, message).cure(cure));
+                None
+            }
+        }
+    }
+
+    /// One ring an address, however many policies use it: but not for those that differ in how old keys may get.
+    fn fetched(
+        &mut self,
+        address: &str,
+        written: &Written<'_>,
+        source: impl FnOnce() -> Source,
+    ) -> Arc<KeyRing> {
+        let key = format!("{address} {}", written.max_stale_seconds);
+        let max_stale_ms = written.max_stale_seconds.saturating_mul(1000);
+        let fresh = || Arc::new(KeyRing::fetched(source(), max_stale_ms));
+        self.rings.entry(key).or_insert_with(fresh).clone()
     }
 
     /// Keys that stand in the configuration or in a file beside it.
@@ -162,20 +207,21 @@ impl Kinds {
 
 /// What is allowed: what is written, or all that goes by the kind of key that is there.
 pub(super) fn algorithms(
-    keys: &written::JwtValidation,
+    written: &[String],
+    secret: Option<&Secret>,
     node: &Node,
     bench: &Bench<'_>,
 ) -> Option<Vec<Algorithm>> {
     bench.not_empty(node, "algorithms");
-    let symmetric = keys.secret.is_some();
-    if keys.algorithms.is_empty() {
-        let Some(secret) = &keys.secret else { return Some(Algorithm::ASYMMETRIC.to_vec()) };
+    let symmetric = secret.is_some();
+    if written.is_empty() {
+        let Some(secret) = secret else { return Some(Algorithm::ASYMMETRIC.to_vec()) };
         let key = SecretKey::new(None, None, secret.clone());
         let serves = |algorithm: &Algorithm| key.as_ref().is_some_and(|key| key.serves(*algorithm));
         return Some(Algorithm::SYMMETRIC.into_iter().filter(serves).collect());
     }
     let mut algorithms = Vec::new();
-    for (name, node) in node.members("algorithms", &keys.algorithms) {
+    for (name, node) in node.members("algorithms", written) {
         let refuse = |cure: String| {
             let message = format!("the algorithm `{}` can't be allowed", node.shown());
             bench.note(Problem::error(node.span, message).cure(cure));
@@ -196,5 +242,5 @@ pub(super) fn algorithms(
             }),
         }
     }
-    (algorithms.len() == keys.algorithms.len()).then_some(algorithms)
+    (algorithms.len() == written.len()).then_some(algorithms)
 }
