@@ -52,6 +52,8 @@ const WAITS: usize = 250;
 pub struct KeySet {
     keys: Vec<PublicKey>,
     secrets: Vec<SecretKey>,
+    /// Whether there is but one key, which goes by any name: a secret that is written alone has none of its own.
+    goes_by_any_name: bool,
 }
 
 /// A key that may check a token.
@@ -90,7 +92,7 @@ impl KeySet {
 
     /// A set of one secret.
     pub fn of_secret(secret: SecretKey) -> Self {
-        Self { keys: Vec::new(), secrets: vec![secret] }
+        Self { keys: Vec::new(), secrets: vec![secret], goes_by_any_name: true }
     }
 
     /// How many keys can be used.
@@ -113,6 +115,7 @@ impl KeySet {
 
     /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
     pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found<'_>> {
+        let kid = kid.filter(|_| !self.goes_by_any_name);
         let named = |own: &Option<String>| kid.is_none_or(|wanted| own.as_deref() == Some(wanted));
         let public = self.keys.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
         let secret = self.secrets.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
@@ -254,7 +257,9 @@ impl KeyRing {
     pub(crate) fn current<H: Host>(self: &Arc<Self>, host: &H, now: Timestamp) -> Option<Arc<KeySet>> {
         let (keys, due) = {
             let mut state = self.lock();
-            let due = state.keys.is_some() && now >= state.fresh_until && state.may_attempt(now);
+            // Without a set that serves there is nothing to go on with meanwhile: then it is waited for instead.
+            let serves = state.serving(now, self.max_stale_ms).is_some();
+            let due = serves && now >= state.fresh_until && state.may_attempt(now);
             if due {
                 state.attempted_at = Some(now);
             }
@@ -377,9 +382,9 @@ impl State {
         may
     }
 
+    /// Whether the issuer may be asked again for what is known.
     fn may_attempt(&self, now: Timestamp) -> bool {
-        let interval = if self.keys.is_some() { MIN_INTERVAL } else { FIRST_INTERVAL };
-        self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(interval))
+        self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(MIN_INTERVAL))
     }
 
     fn settle(&mut self, fetched: Result<(KeySet, Duration), String>, now: Timestamp) {
