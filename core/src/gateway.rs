@@ -8,8 +8,9 @@ use http::HeaderName;
 use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
     config::{node::Span, places::Places},
+    host::Timestamp,
     job::Job,
-    keys::{KeyRing, KeySet},
+    keys::{KeyRing, KeySet, Standing},
     route::Router,
     trail::Guard,
     transform::forwarded::Trusted,
@@ -88,6 +89,11 @@ impl Gateway {
         for ring in &self.every_ring {
             ring.assume(keys.clone());
         }
+    }
+
+    /// How it stands with the keys that are fetched from issuers.
+    pub fn key_standings(&self, now: Timestamp) -> impl Iterator<Item = Standing> {
+        self.rings.iter().map(move |ring| ring.standing(now))
     }
 
     /// Work that spares the first requests a wait: fetching keys. Not needed for correctness.

@@ -218,15 +218,19 @@ impl KeyRing {
         !matches!(self.source, Source::Given)
     }
 
+    fn shown_source(&self) -> String {
+        match &self.source {
+            Source::Given => "the configuration".to_owned(),
+            Source::At(remote) => remote.address(),
+            Source::Discovered(discovery) => discovery.issuer().to_owned(),
+        }
+    }
+
     /// How it stands.
     pub fn standing(&self, now: Timestamp) -> Standing {
         let state = self.lock();
         Standing {
-            source: match &self.source {
-                Source::Given => "given".to_owned(),
-                Source::At(remote) => remote.address(),
-                Source::Discovered(discovery) => discovery.issuer().to_owned(),
-            },
+            source: self.shown_source(),
             keys: state.keys.as_ref().map_or(0, |keys| keys.len()),
             fetched_at: state.fetched_at,
             stale: state.keys.is_some() && now >= state.fresh_until,
@@ -302,7 +306,8 @@ impl KeyRing {
                 fetch
             };
             if fetch {
-                self.refresh(host).await;
+                // What came of it is looked at below.
+                let _ = self.refresh(host).await;
             }
             break;
         }
@@ -315,22 +320,27 @@ impl KeyRing {
         }
     }
 
-    /// Fetches the set. A failure is remembered for the log, and the last good set stays.
-    pub async fn refresh<H: Host>(&self, host: &H) {
-        if !self.is_remote() {
-            return;
-        }
+    /// Fetches the set. A failure is remembered, and the last good set stays; what is returned says both.
+    pub async fn refresh<H: Host>(&self, host: &H) -> Result<(), String> {
         // A client that leaves drops this future: the flag must fall with it.
-        let Some(_raised) = self.refreshing.raise(host.now()) else { return };
+        let Some(_raised) = self.refreshing.raise(host.now()) else { return Ok(()) };
         let fetched = match &self.source {
-            Source::Given => return,
+            Source::Given => return Ok(()),
             Source::At(remote) => fetch(remote, host).await,
             Source::Discovered(discovery) => match discovery.keys(host).await {
                 Ok(remote) => fetch(&remote, host).await,
                 Err(why) => Err(why),
             },
         };
-        self.lock().settle(fetched, host.now());
+        let now = host.now();
+        let mut state = self.lock();
+        state.settle(fetched, now);
+        let Some(why) = &state.failure else { return Ok(()) };
+        let left = match state.serving(now, self.max_stale_ms) {
+            Some(_) => "the last ones serve on",
+            None => "no token can be judged by them",
+        };
+        Err(format!("the keys of `{}` can't be fetched, {left}: {why}", self.shown_source()))
     }
 
     /// Why the last refresh failed, if it did.
