@@ -3,7 +3,7 @@
 use crate::{
     command::{cargo, run},
     edge,
-    report::{Report, Stopped},
+    report::{Outcome, Report, Stopped},
     tools,
 };
 
@@ -27,4 +27,10 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
         run(test.arg(tools::WASM).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
     })?;
     report.step("behaviour suite, on every host", || run(&mut cargo("run -p tollgate-tests --bin suite")))
+}
+
+/// The properties of what reads hostile input, each for so many cases.
+pub(crate) fn fuzz(cases: &str) -> Outcome {
+    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
+    run(test.env("PROPTEST_CASES", cases))
 }

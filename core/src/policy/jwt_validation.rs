@@ -5,6 +5,8 @@
 
 mod credential;
 mod fault;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod hostile;
 mod judge;
 mod members;
 mod parse;
