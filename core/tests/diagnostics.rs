@@ -86,6 +86,9 @@ const CASES: &[Case] = cases! {
     "60-cel"
     "61-api-keys"
     "62-any-of"
+    "70-passwords"
+    "71-passwords-on-workers"
+    "72-shared-secrets"
 };
 
 /// What the cases include.

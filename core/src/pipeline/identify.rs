@@ -1,5 +1,8 @@
 //! Credentials to identity: keys and signatures are asked for here, judged by the policy.
 
+mod message;
+mod password;
+
 use std::sync::Arc;
 
 use super::account::Account;
@@ -31,6 +34,8 @@ pub(super) async fn identify<'p, H: Host>(
     let found = match way {
         Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
         Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail),
+        Ok(Way::BasicAuth(policy)) => password::by_password(host, policy, facts, &mut account.detail).await,
+        Ok(Way::Hmac(policy)) => message::by_message(policy, facts, account),
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {

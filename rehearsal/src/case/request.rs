@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::text::{Content, Fields};
-use crate::keys::Key;
+use crate::{keys::Key, signature::Signing};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Request {
     pub content: Option<Content>,
     /// What goes into `Authorization: Bearer`.
     pub bearer: Option<Bearer>,
+    /// How the request is signed.
+    pub signing: Option<Signing>,
     /// Where the request comes from.
     pub peer: IpAddr,
 }
@@ -71,6 +73,7 @@ struct Written {
     r#as: Option<Map<String, Value>>,
     signed: Option<WrittenSigned>,
     token: Option<String>,
+    sign_with: Option<Signing>,
     #[serde(default = "loopback")]
     peer: IpAddr,
 }
@@ -113,6 +116,7 @@ impl<'de> Deserialize<'de> for Request {
                     headers: Fields::default(),
                     content: None,
                     bearer: None,
+                    signing: None,
                     peer: loopback(),
                 })
             }
@@ -141,6 +145,7 @@ fn read<E: de::Error>(written: Written) -> Result<Request, E> {
         headers: written.headers,
         content: Content::read(written.body, written.body_size, written.stream)?,
         bearer,
+        signing: written.sign_with,
         peer: written.peer,
     })
 }
