@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::content_digest::ContentDigest;
+
 /// A message body that core carries and, as a rule, does not open.
 #[expect(
     async_fn_in_trait,
@@ -24,6 +26,10 @@ pub trait Body: Sized + 'static {
     /// The same body, which fails with [`BodyError::TooLarge`] once more than `limit` bytes have passed.
     fn bounded(self, limit: u64) -> Self;
 
+    /// The same body, which fails with [`BodyError::Unproven`] unless it has this digest in the end. Its last piece is
+    /// held back until that is known, so nobody ever has a whole body that is another.
+    fn proven(self, digest: ContentDigest) -> Self;
+
     /// The same body, compressed while it streams. Each chunk is flushed, so nothing is held back.
     fn compress(self, coding: Coding) -> Self;
 
@@ -37,6 +43,9 @@ pub enum BodyError {
     /// More bytes than allowed.
     #[error("the body is larger than allowed")]
     TooLarge,
+    /// It is another than the digest says that was signed.
+    #[error("the body is not the one that was signed")]
+    Unproven,
     /// The sender stopped, reset, or broke the framing.
     #[error("the body broke off: {0}")]
     Broken(String),

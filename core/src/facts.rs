@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::request;
+use http::{HeaderValue, request};
 
 use crate::{host::Timestamp, identity::Identity, route::Route};
 
@@ -16,6 +16,12 @@ pub struct Facts<'r> {
     pub path: &'r str,
     /// The host asked for: lower-case, without port.
     pub host: &'r str,
+    /// The `Host` field as it came, or the authority that stood in its place.
+    pub host_field: &'r HeaderValue,
+    /// Whether a body follows the head, or may: of HTTP/2 and of platforms the head does not always tell.
+    pub has_body: bool,
+    /// Whether the client speaks TLS, to us or to a trusted proxy.
+    pub encrypted: bool,
     /// Whom the request comes from, trusted proxies looked through.
     pub client: IpAddr,
     /// When the request arrived.

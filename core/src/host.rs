@@ -13,6 +13,7 @@ use crate::{
     cache::{CacheKey, Lifetime, Stored},
     event::Event,
     job::Job,
+    password::PasswordHash,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -80,6 +81,20 @@ pub trait Host: Sized {
         signature: &[u8],
     ) -> Result<bool, HostError>;
 
+    /// Whether a password is the one of this hash. It costs what the hash says, so a host bounds how many are checked
+    /// at once, and is [`HostErrorKind::Unavailable`] for further ones. When the turn of this check has come,
+    /// `is_known` tells whether another has found out meanwhile that the password is right.
+    ///
+    /// Only hosts for which `BasicAuth` can be configured are asked.
+    async fn check_password(
+        &self,
+        _hash: &PasswordHash,
+        _password: &[u8],
+        _is_known: impl Fn() -> bool,
+    ) -> Result<bool, HostError> {
+        Err(HostError::new(HostErrorKind::Unavailable, "passwords are not checked here"))
+    }
+
     /// Work that outlives the response. The host runs [`crate::job::run`] when it sees fit.
     fn defer(&self, job: Job);
 
@@ -130,6 +145,9 @@ pub enum HostErrorKind {
     /// The client's body broke off while it was being sent on.
     #[error("request body broke off")]
     RequestBroken,
+    /// The client's body is not the one that was signed.
+    #[error("request body not as signed")]
+    RequestUnproven,
     /// A store or another facility of the platform can't be reached.
     #[error("unavailable")]
     Unavailable,

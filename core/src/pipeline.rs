@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use self::{account::Account, enter::Entrance};
 use crate::{
     body::Body,
+    content_digest::ContentDigest,
     event::Event,
     facts::Facts,
     gateway::Gateway,
@@ -117,6 +118,9 @@ async fn exchange<'g, H: Host>(
         head: &head,
         path,
         host: &entrance.host,
+        host_field: entrance.host_field,
+        has_body: body.length() != Some(0),
+        encrypted: forwarded::is_encrypted(context.peer, context.trusted, &head.headers),
         client: entrance.client,
         now: entrance.now,
         request_id: context.request_id.to_str().unwrap_or_default(),
@@ -132,6 +136,10 @@ async fn exchange<'g, H: Host>(
         account.identity = Some(identity);
         credential = Some(way);
     }
+    let body = match account.body.take() {
+        Some(digest) => proven(body, *digest)?,
+        None => body,
+    };
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();
     account.drawn = limit::draw(host, &plan.limits, &facts, account).await?;
@@ -186,6 +194,16 @@ async fn exchange<'g, H: Host>(
         response = Response::from_parts(head, body);
     }
     Ok(response)
+}
+
+/// The body, held to what was signed.
+fn proven<B: Body>(body: B, digest: ContentDigest) -> Result<B, Refusal> {
+    // Of what is empty nothing passes at which a host could look.
+    match body.length() {
+        Some(0) if digest.checker().is_whole() => Ok(body),
+        Some(0) => Err(Refusal::UnprovenBody),
+        _ => Ok(body.proven(digest)),
+    }
 }
 
 /// The fields that every answer carries, whoever made it.

@@ -6,9 +6,11 @@
 
 pub mod any_of;
 pub mod api_key;
+pub mod basic_auth;
 pub mod cel;
 pub mod compression;
 pub mod fixed_window;
+pub mod hmac;
 pub mod jwt_validation;
 pub mod rbac;
 pub(crate) mod settings;
@@ -21,9 +23,11 @@ use http::request;
 use self::{
     any_of::AnyOf,
     api_key::ApiKey,
+    basic_auth::BasicAuth,
     cel::Cel,
     compression::Compression,
     fixed_window::FixedWindow,
+    hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
     rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
@@ -88,6 +92,10 @@ pub enum Way {
     JwtValidation(JwtValidation),
     /// By a key.
     ApiKey(ApiKey),
+    /// By a password.
+    BasicAuth(BasicAuth),
+    /// By a signature over the request.
+    Hmac(Hmac),
 }
 
 impl Authentication {
@@ -111,7 +119,7 @@ impl Authentication {
     pub fn by_token(&self) -> Option<&JwtValidation> {
         self.ways().iter().find_map(|way| match way {
             Way::JwtValidation(policy) => Some(policy),
-            Way::ApiKey(_) => None,
+            Way::ApiKey(_) | Way::BasicAuth(_) | Way::Hmac(_) => None,
         })
     }
 }
@@ -122,6 +130,8 @@ impl Way {
         match self {
             Self::JwtValidation(_) => "JWT_Validation",
             Self::ApiKey(_) => "ApiKey",
+            Self::BasicAuth(_) => "BasicAuth",
+            Self::Hmac(_) => "Hmac",
         }
     }
 
@@ -130,6 +140,8 @@ impl Way {
         match self {
             Self::JwtValidation(policy) => policy.token(request).map(|token| token.is_some()),
             Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
+            Self::BasicAuth(policy) => policy.offered(request).map(|text| text.is_some()),
+            Self::Hmac(policy) => policy.is_present(request),
         }
     }
 
@@ -138,6 +150,8 @@ impl Way {
         match self {
             Self::JwtValidation(policy) => &policy.source,
             Self::ApiKey(policy) => &policy.source,
+            Self::BasicAuth(policy) => policy.source(),
+            Self::Hmac(policy) => policy.source(),
         }
     }
 
@@ -146,6 +160,8 @@ impl Way {
         match self {
             Self::JwtValidation(_) => "Bearer".to_owned(),
             Self::ApiKey(policy) => policy.challenge(),
+            Self::BasicAuth(policy) => policy.challenge(),
+            Self::Hmac(_) => hmac::SCHEME.to_owned(),
         }
     }
 }

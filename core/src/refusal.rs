@@ -1,6 +1,8 @@
 //! Every "no" that Tollgate says itself, in one closed list, and what it looks like: problem details
 //! (RFC 9457) that tell a client what to do and nothing of the inside.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
@@ -9,7 +11,7 @@ use crate::{
     body::Body,
     host::{HostError, HostErrorKind},
     path::BadPath,
-    policy::{fixed_window::Drawn, jwt_validation::TokenFault},
+    policy::{fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault},
 };
 
 /// Why a request is not answered by its service.
@@ -47,6 +49,18 @@ pub enum Refusal {
     InvalidKey,
     /// Several keys in one place.
     AmbiguousKey,
+    /// No password; the challenge.
+    MissingPassword(String),
+    /// A name and a password that prove nothing; the challenge.
+    InvalidPassword(String),
+    /// Several credentials in `Authorization`.
+    AmbiguousPassword,
+    /// Whether the password is right can't be known now.
+    PasswordsUnavailable,
+    /// A signature over the request that proves nothing, or none; what signatures are wanted (`Accept-Signature`).
+    BadSignature(SignatureFault, Arc<str>),
+    /// The client's body is not the one that was signed.
+    UnprovenBody,
     /// Several credentials in one place.
     AmbiguousToken,
     /// A token that proves nothing.
@@ -97,6 +111,7 @@ impl Refusal {
             HostErrorKind::Timeout => Self::GatewayTimeout,
             HostErrorKind::RequestTooLarge => Self::BodyTooLarge,
             HostErrorKind::RequestBroken => Self::BodyBroken,
+            HostErrorKind::RequestUnproven => Self::UnprovenBody,
             HostErrorKind::Connect
             | HostErrorKind::Reset
             | HostErrorKind::Protocol
@@ -173,6 +188,26 @@ impl Refusal {
             Self::AmbiguousKey => {
                 (StatusCode::BAD_REQUEST, "api_key.ambiguous_key", "The request carries several API keys.")
             }
+            Self::MissingPassword(_) => {
+                (StatusCode::UNAUTHORIZED, "basic_auth.missing", "A name and a password are required.")
+            }
+            Self::InvalidPassword(_) => {
+                (StatusCode::UNAUTHORIZED, "basic_auth.invalid", "The name or the password is not valid.")
+            }
+            Self::AmbiguousPassword => {
+                (StatusCode::BAD_REQUEST, "basic_auth.ambiguous", "The request carries several credentials.")
+            }
+            Self::PasswordsUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "basic_auth.unavailable",
+                "Passwords can't be checked at the moment.",
+            ),
+            Self::BadSignature(fault, _) => (fault.status(), fault.code(), fault.detail()),
+            Self::UnprovenBody => (
+                StatusCode::BAD_REQUEST,
+                "hmac.content_digest",
+                "The body of the request is not the one that was signed.",
+            ),
             Self::AmbiguousToken => (
                 StatusCode::BAD_REQUEST,
                 "jwt_validation.ambiguous_token",
@@ -250,6 +285,14 @@ impl Refusal {
                 put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
             }
             Self::InvalidKey => put(headers, header::WWW_AUTHENTICATE, challenge_of("ApiKey", realm)),
+            Self::MissingPassword(challenge) | Self::InvalidPassword(challenge) => {
+                put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
+            }
+            Self::BadSignature(fault, wanted) if fault.status() == StatusCode::UNAUTHORIZED => {
+                put(headers, header::WWW_AUTHENTICATE, challenge_of(hmac::SCHEME, realm));
+                // RFC 9421 §5.1: what the next request shall be signed like.
+                put(headers, hmac::ACCEPT_SIGNATURE, wanted.to_string());
+            }
             Self::AmbiguousToken => {
                 let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
@@ -276,11 +319,14 @@ impl Refusal {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
             }
-            Self::KeysUnavailable | Self::EngineUnavailable | Self::CountersUnavailable => {
+            Self::KeysUnavailable
+            | Self::EngineUnavailable
+            | Self::CountersUnavailable
+            | Self::PasswordsUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.
-            Self::Framing | Self::BodyTooLarge | Self::BodyBroken => {
+            Self::Framing | Self::BodyTooLarge | Self::BodyBroken | Self::UnprovenBody => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -288,9 +334,10 @@ impl Refusal {
     }
 }
 
-/// A challenge is a scheme, and maybe parameters; the realm is the request's.
+/// A challenge is a scheme, and maybe parameters; the realm is the request's, unless it has one of its own.
 fn challenge_of(challenge: &str, realm: &str) -> String {
     match challenge.split_once(' ') {
+        Some((_, parameters)) if parameters.starts_with("realm=") => challenge.to_owned(),
         Some((scheme, parameters)) => format!("{scheme} realm=\"{realm}\", {parameters}"),
         None => format!("{challenge} realm=\"{realm}\""),
     }

@@ -89,6 +89,9 @@ const CASES: &[Case] = cases! {
     "63-shared-secrets"
     "64-demands-on-tokens"
     "65-issuers"
+    "70-passwords"
+    "71-passwords-on-workers"
+    "72-shared-secrets"
 };
 
 /// What the cases include.

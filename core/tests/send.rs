@@ -9,6 +9,7 @@ use http::{Request, Response, response};
 use tollgate_core::{
     body::{Body, BodyError, Coding},
     cache::{CacheKey, Lifetime, Stored},
+    content_digest::ContentDigest,
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
@@ -37,6 +38,9 @@ macro_rules! fake_body {
                 None
             }
             fn bounded(self, _: u64) -> Self {
+                self
+            }
+            fn proven(self, _: ContentDigest) -> Self {
                 self
             }
             fn compress(self, _: Coding) -> Self {

@@ -3,6 +3,8 @@
 //! Limits and idle times are fields, not wrappers, so that the plain path has no allocation and no dynamic
 //! call. What a body says about its length is exact, or it says nothing: hyper frames messages by it.
 
+mod proven;
+
 use std::{
     fmt,
     pin::Pin,
@@ -13,7 +15,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as Stream, Frame, SizeHint};
 use hyper::body::Incoming;
-use tollgate_core::body::{Body, BodyError, Coding};
+use tollgate_core::{
+    body::{Body, BodyError, Coding},
+    content_digest::ContentDigest,
+};
 
 use crate::{cause, client::pool::Lease, compress::Compressed, idle::Idle};
 
@@ -180,6 +185,10 @@ impl Body for NativeBody {
         }
         self.allowed = self.allowed.min(limit);
         self
+    }
+
+    fn proven(self, digest: ContentDigest) -> Self {
+        Self::wrap(proven::Proven::new(self, &digest))
     }
 
     fn compress(self, coding: Coding) -> Self {

@@ -126,6 +126,7 @@ fn request_failure(error: &BodyError) -> HostError {
     let kind = match error {
         BodyError::TooLarge => HostErrorKind::RequestTooLarge,
         BodyError::Broken(_) => HostErrorKind::RequestBroken,
+        BodyError::Unproven => HostErrorKind::RequestUnproven,
     };
     HostError::new(kind, error.to_string())
 }

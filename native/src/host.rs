@@ -14,6 +14,7 @@ use tollgate_core::{
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
     job::{self, Job},
+    password::PasswordHash,
     pipeline,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
@@ -22,7 +23,7 @@ use tollgate_core::{
 
 use crate::{
     body::NativeBody, cache::ResponseCache, client::Client, clock::Clock, counter::Counters, log::AccessLog,
-    metrics::Metrics, trails::Trails,
+    metrics::Metrics, password::Passwords, trails::Trails,
 };
 
 /// Jobs that run at the same time, at most. There is one for each issuer of tokens, as a rule.
@@ -67,6 +68,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     trails: Arc<Trails>,
     jobs: Arc<Semaphore>,
+    passwords: Passwords,
 }
 
 impl NativeHost {
@@ -82,6 +84,7 @@ impl NativeHost {
             metrics: Arc::new(metrics),
             trails: Arc::default(),
             jobs: Arc::new(Semaphore::new(MAX_JOBS)),
+            passwords: Passwords::default(),
         }))
     }
 
@@ -152,6 +155,16 @@ impl Host for NativeHost {
         signature: &[u8],
     ) -> Result<bool, HostError> {
         crate::verify::verify(algorithm, key, message, signature)
+    }
+
+    async fn check_password(
+        &self,
+        hash: &PasswordHash,
+        password: &[u8],
+        is_known: impl Fn() -> bool,
+    ) -> Result<bool, HostError> {
+        // Boxed: it is rare, and every request would carry room for it.
+        Box::pin(self.0.passwords.check(hash, password, is_known)).await
     }
 
     fn defer(&self, job: Job) {

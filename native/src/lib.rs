@@ -20,6 +20,7 @@ mod idle;
 pub mod log;
 pub mod metrics;
 mod notice;
+mod password;
 pub mod server;
 pub mod trails;
 pub mod verify;

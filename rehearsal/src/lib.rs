@@ -21,6 +21,7 @@ pub mod play;
 pub mod rehearse;
 pub mod replay;
 pub mod setting;
+pub mod signature;
 pub mod span;
 pub mod supposed;
 pub mod tamper;

@@ -195,13 +195,17 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
         }
     }
     headers.extend(given);
-    Ok(Sent {
+    let mut sent = Sent {
         method: request.method.clone(),
         target,
         headers,
         pieces: pieces.unwrap_or_default(),
         peer: request.peer,
-    })
+    };
+    if let Some(signing) = &request.signing {
+        signing.sign(&mut sent, now)?;
+    }
+    Ok(sent)
 }
 
 /// Content as bytes: one piece where its length is told beforehand. No piece is empty, as on the wire.

@@ -3,14 +3,18 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
+use serde_json::json;
 use tollgate_core::{
     config::{self, Host, NoFiles, policy::Kind},
     host::Peer,
+    password::{Cost, pure},
     policy::api_key::ApiKey,
     trail::Verdict,
 };
 use tollgate_rehearsal::{
     keys::{self, Key},
+    play::Sent,
+    signature::Signing,
     supposed::{Answer, Bearer, Supposed, World},
 };
 
@@ -26,12 +30,36 @@ const DECIDING: &[(&str, &str)] = &[
         "AnyOf",
         "- {name: authentication, type: AnyOf, policies: [{type: ApiKey, keys: [{hash: '${HASH}', subject: alice}]}], description: why}",
     ),
+    (
+        "BasicAuth",
+        "- {name: authentication, type: BasicAuth, users: [{name: alice, hash: '${PASSWORD}'}], description: why}",
+    ),
+    (
+        "Hmac",
+        "- {name: authentication, type: Hmac, keys: [{id: k, secret: '${SECRET}', subject: alice}], description: why}",
+    ),
     ("FixedWindow", "- {name: x, type: FixedWindow, rate: 5, per: ip, description: why}"),
     ("RBAC", "- {name: x, type: RBAC, policy_engine_endpoint: 'http://engine/', description: why}"),
     ("Cel", "- {name: x, type: Cel, expression: 'request.method == \"GET\"', description: why}"),
     ("TTL", "- {name: x, type: TTL, ttl_seconds: 5, description: why}"),
     ("Compression", "- {name: x, type: Compression, min_bytes: 1, description: why}"),
 ];
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The fields by which the request that is asked about is signed.
+fn signed(now: u64) -> Vec<(String, String)> {
+    let mut sent = Sent {
+        method: "GET".to_owned(),
+        target: "/a".to_owned(),
+        headers: vec![("host".to_owned(), "h".to_owned())],
+        pieces: Vec::new(),
+        peer: [127, 0, 0, 1].into(),
+    };
+    let signing: Signing = serde_json::from_value(json!({"key": "k", "secret": SECRET})).unwrap();
+    signing.sign(&mut sent, now).unwrap();
+    sent.headers.split_off(1)
+}
 
 #[test]
 fn every_policy_type_explains_what_it_decides() {
@@ -48,9 +76,12 @@ fn every_policy_type_explains_what_it_decides() {
         );
         let jwks = keys::set(&[Key::Main]).to_string();
         let digest: String = ApiKey::digest("right").iter().map(|byte| format!("{byte:02x}")).collect();
+        let password = pure::hash(Cost::STANDARD, b"salt of sixteen.", b"right").unwrap().to_string();
         let variables = |name: &str| match name {
             "JWKS" => Some(jwks.clone()),
             "HASH" => Some(format!("sha256:{digest}")),
+            "PASSWORD" => Some(password.clone()),
+            "SECRET" => Some(SECRET.to_owned()),
             _ => None,
         };
         let loaded = config::load("t.yaml", text, &NoFiles, &variables, Host::Native);
@@ -63,6 +94,13 @@ fn every_policy_type_explains_what_it_decides() {
             .header("host", "h")
             .header("accept-encoding", "gzip")
             .header("x-api-key", "right");
+        let request = match *kind {
+            "BasicAuth" => request.header("authorization", "Basic YWxpY2U6cmlnaHQ="),
+            "Hmac" => {
+                signed(0).into_iter().fold(request, |request, (name, value)| request.header(name, value))
+            }
+            _ => request,
+        };
         let request = request.body(Bytes::new()).unwrap();
         let peer = Peer::new([127, 0, 0, 1].into(), false);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -57,8 +57,9 @@ export class Call {
     return this.request.body;
   }
 
-  ask(ticket, destination, head, body, limit, patience, background) {
-    deliver(ticket, exchange(this, destination, head, body, limit, patience, background));
+  ask(ticket, destination, head, body, limit, digest, length, patience, background) {
+    const watch = { limit, digest, length };
+    deliver(ticket, exchange(this, destination, head, body, watch, patience, background));
   }
 
   draw(ticket, key, limit, window, cost, now) {

@@ -2,6 +2,7 @@
 
 import { Answer, Told, parse } from "./head.mjs";
 import { bounded } from "./bounded.mjs";
+import { proven } from "./proven.mjs";
 
 const names = new Map();
 
@@ -32,14 +33,15 @@ function route(env, destination, headers) {
 }
 
 /** Sends a request on. An answer comes back, or a text that says what kind of failure it was and what is known. */
-export async function exchange(call, destination, head, body, limit, patience, background) {
+export async function exchange(call, destination, head, body, watch, patience, background) {
+  const { limit, digest, length } = watch;
   const abort = new AbortController();
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     abort.abort();
   }, patience);
-  let watched;
+  let watched, checked;
   try {
     const { first: method, headers } = parse(head, call.told);
     const { fetcher, url } = route(call.env, destination, headers);
@@ -51,6 +53,7 @@ export async function exchange(call, destination, head, body, limit, patience, b
       // A body is not heard of with these methods, unless it comes with the request it came with. So it can't be
       // watched on its way: one whose length is not told is refused where there is a limit.
       if (limit >= 0) return "too large\na body that can't be measured";
+      if (digest) return "unproven\na body that can't be looked at";
       request = new Request(url, call.request);
     } else {
       init.method = method;
@@ -58,11 +61,17 @@ export async function exchange(call, destination, head, body, limit, patience, b
         watched = bounded(body, limit, () => abort.abort());
         body = watched.readable;
       }
+      if (body && digest) {
+        const stream = body instanceof ReadableStream ? body : new Response(body).body;
+        checked = proven(stream, digest, length, () => abort.abort());
+        body = checked.readable;
+      }
       if (body) init.body = body;
     }
     const response = await fetcher.fetch(request, init);
     // The service may have taken what broke off for the whole.
     if (watched?.exceeded) throw new Error("larger than allowed");
+    if (checked?.unproven) throw new Error("not the body that was signed");
     const { status } = response;
     if (status === 101 ? !response.webSocket : status < 200 || status > 599) {
       return `protocol\nstatus ${status}`;
@@ -72,6 +81,7 @@ export async function exchange(call, destination, head, body, limit, patience, b
     return new Answer(status + told.text, response.webSocket ?? response.body);
   } catch (error) {
     if (watched?.exceeded) return "too large\nthe body exceeded its limit";
+    if (checked?.unproven) return "unproven\nthe body is not the one that was signed";
     if (late) return `timeout\nno response within ${patience} ms`;
     return `${kind(error)}\n${error?.message ?? error}`;
   } finally {

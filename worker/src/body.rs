@@ -3,7 +3,10 @@
 
 use bytes::Bytes;
 use js_sys::{JsString, Uint8Array};
-use tollgate_core::body::{Body, BodyError, Coding};
+use tollgate_core::{
+    body::{Body, BodyError, Coding},
+    content_digest::ContentDigest,
+};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{platform, task::Promised};
@@ -15,6 +18,8 @@ pub(crate) struct EdgeBody {
     length: Option<u64>,
     /// How many may come.
     limit: Option<u64>,
+    /// What it must hash to. Boxed: hardly any body has one.
+    digest: Option<Box<ContentDigest>>,
 }
 
 enum Content {
@@ -29,7 +34,7 @@ impl EdgeBody {
         if value.is_null() || value.is_undefined() {
             return Self::empty();
         }
-        Self { content: Content::Foreign(value), length, limit: None }
+        Self { content: Content::Foreign(value), length, limit: None, digest: None }
     }
 
     /// Whether it is known to be longer than it may be.
@@ -40,6 +45,12 @@ impl EdgeBody {
     /// How many bytes may pass, where that has to be watched.
     pub(crate) fn watched_limit(&self) -> Option<u64> {
         self.limit.filter(|_| self.length.is_none())
+    }
+
+    /// What it must hash to, as JavaScript is told; empty where it may be any.
+    pub(crate) fn watched_digest(&self) -> String {
+        let digest = self.digest.as_ref();
+        digest.map_or_else(String::new, |digest| format!("{} {}", digest.algorithm(), digest.base64()))
     }
 
     /// Whether this is a stream, of which a copy can be made while it passes.
@@ -64,7 +75,7 @@ impl Body for EdgeBody {
 
     fn full(bytes: Bytes) -> Self {
         let length = Some(bytes.len() as u64);
-        Self { content: Content::Bytes(bytes), length, limit: None }
+        Self { content: Content::Bytes(bytes), length, limit: None, digest: None }
     }
 
     fn length(&self) -> Option<u64> {
@@ -74,6 +85,10 @@ impl Body for EdgeBody {
     fn bounded(self, limit: u64) -> Self {
         let limit = self.limit.map_or(limit, |own| own.min(limit));
         Self { limit: Some(limit), ..self }
+    }
+
+    fn proven(self, digest: ContentDigest) -> Self {
+        Self { digest: Some(digest.into()), ..self }
     }
 
     /// The runtime encodes what a head says is encoded and is not: there is nothing to be done here. It does not
@@ -87,16 +102,28 @@ impl Body for EdgeBody {
         if self.length.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge);
         }
-        let stream = match self.content {
-            Content::Bytes(bytes) => return Ok(bytes),
-            Content::Foreign(stream) => stream,
+        let bytes = match self.content {
+            Content::Bytes(bytes) => bytes,
+            Content::Foreign(stream) => read(&stream, limit).await?,
         };
-        let read = Promised::by(|ticket| platform::read(ticket, &stream, limit as f64)).await;
-        match read.dyn_into::<Uint8Array>() {
-            Ok(bytes) => Ok(bytes.to_vec().into()),
-            Err(other) if other.is_null() => Err(BodyError::TooLarge),
-            Err(other) => Err(BodyError::Broken(text(&other))),
+        let is_whole = |digest: &ContentDigest| {
+            let mut checker = digest.checker();
+            checker.update(&bytes);
+            checker.is_whole()
+        };
+        match self.digest {
+            Some(digest) if !is_whole(&digest) => Err(BodyError::Unproven),
+            _ => Ok(bytes),
         }
+    }
+}
+
+async fn read(stream: &JsValue, limit: u64) -> Result<Bytes, BodyError> {
+    let read = Promised::by(|ticket| platform::read(ticket, stream, limit as f64)).await;
+    match read.dyn_into::<Uint8Array>() {
+        Ok(bytes) => Ok(bytes.to_vec().into()),
+        Err(other) if other.is_null() => Err(BodyError::TooLarge),
+        Err(other) => Err(BodyError::Broken(text(&other))),
     }
 }
 

@@ -112,10 +112,11 @@ impl Host for EdgeHost {
         let is_head = head.method == Method::HEAD;
         let written = message::written(head.method.as_str(), &head.headers);
         let limit = body.watched_limit().map_or(-1.0, |limit| limit as f64);
+        let (digest, length) = (body.watched_digest(), body.length().map_or(-1.0, |length| length as f64));
         let Inner { call, background, .. } = &*self.0;
         let (body, patience) = (body.into_js(), patience.head_ms as f64);
         let asked = Promised::by(|ticket| {
-            call.ask(ticket, &destination, &written, &body, limit, patience, *background);
+            call.ask(ticket, &destination, &written, &body, limit, &digest, length, patience, *background);
         });
         let answered = asked.await;
         if answered.is_string() || !answered.is_object() {
@@ -192,6 +193,7 @@ fn failure(answered: &JsValue, endpoint: &Endpoint) -> HostError {
         "protocol" => HostErrorKind::Protocol,
         "too large" => HostErrorKind::RequestTooLarge,
         "broken" => HostErrorKind::RequestBroken,
+        "unproven" => HostErrorKind::RequestUnproven,
         _ => HostErrorKind::Reset,
     };
     HostError::new(kind, format!("{}: {detail}", endpoint.authority))

@@ -26,7 +26,9 @@ extern "C" {
     pub(crate) fn answer(this: &Call, head: &str, body: &JsValue);
 
     /// Sends a request on. `destination` is, a line each, the endpoint's origin, its base path, the target and the
-    /// service's name. A body of more than `limit` bytes breaks off. An [`Answer`] comes back, or a text: a kind
+    /// service's name. A body of more than `limit` bytes breaks off, as does one of another `digest` (an algorithm and
+    /// the digest in base64, or nothing) than is said; `length` is how many bytes it has, negative where that is not
+    /// known. An [`Answer`] comes back, or a text: a kind
     /// of failure and, after a line break, what is known of it.
     ///
     /// Work in the background goes on when the client has left.
@@ -38,6 +40,8 @@ extern "C" {
         head: &str,
         body: &JsValue,
         limit: f64,
+        digest: &str,
+        length: f64,
         patience_ms: f64,
         background: bool,
     );

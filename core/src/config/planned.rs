@@ -45,12 +45,10 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
 
 /// Policy types of the language that are not carried out yet.
 pub(crate) const POLICY_TYPES: &[&str] = &[
-    "BasicAuth",
     "BodyLimit",
     "Concurrency",
     "Cors",
     "FaultInjection",
-    "Hmac",
     "Http",
     "IpFilter",
     "Mirror",

@@ -1,6 +1,8 @@
 //! Policies as written: what all have in common, and one type for each kind's own keys.
 
+mod basic_auth;
 mod cel;
+mod hmac;
 mod rbac;
 
 use std::collections::BTreeMap;
@@ -8,7 +10,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use self::{
+    basic_auth::{BasicAuth, User},
     cel::Cel,
+    hmac::{Hmac, SharedKey},
     rbac::{LongRole, Rbac, Role},
 };
 use super::{
@@ -112,6 +116,8 @@ macro_rules! kinds {
 kinds! {
     JwtValidation(JwtValidation) = "JWT_Validation", Authentication;
     ApiKey(ApiKey) = "ApiKey", Authentication;
+    BasicAuth(BasicAuth) = "BasicAuth", Authentication;
+    Hmac(Hmac) = "Hmac", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;

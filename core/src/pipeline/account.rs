@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     config::node::Span,
+    content_digest::ContentDigest,
     identity::Identity,
     policy::{Applied, fixed_window::Drawn, ttl::Outcome},
     route::Route,
@@ -15,6 +16,8 @@ use crate::{
 pub(super) struct Account<'g> {
     pub(super) route: Option<&'g Route>,
     pub(super) identity: Option<Arc<Identity>>,
+    /// What the body must be.
+    pub(super) body: Option<Box<ContentDigest>>,
     pub(super) drawn: Vec<Drawn>,
     pub(super) cache: Option<Outcome>,
     /// What would have been refused, and with what code, were that not only recorded. The first of several.

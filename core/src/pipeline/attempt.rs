@@ -8,7 +8,7 @@ use crate::{
     body::Body,
     host::Host,
     identity::Identity,
-    policy::{Plan, Way, jwt_validation::TokenSource},
+    policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource},
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -93,6 +93,11 @@ fn prepare<H: Host>(
         && (route.hide_credentials || matches!(source, TokenSource::Query(_)))
     {
         target = without_credential(source, &mut head.headers, target).map_err(|_| Refusal::BadGateway)?;
+    }
+    if route.hide_credentials && matches!(outgoing.credential, Some(Way::Hmac(_))) {
+        for name in Hmac::FIELDS {
+            head.headers.remove(name);
+        }
     }
     head.uri = target.into();
     head.version = http::Version::HTTP_11;

@@ -1,5 +1,8 @@
 //! Credentials to identity: keys and signatures are asked for here, judged by the policy.
 
+mod message;
+mod password;
+
 use std::sync::Arc;
 
 use super::account::Account;
@@ -17,8 +20,8 @@ use crate::{
     trail::{Proof, Said, Verdict},
 };
 
-/// Who makes the request, and what proves it; nobody, where nobody need say so.
-type Found = Result<Option<(Arc<Identity>, Proof)>, Refusal>;
+/// Who makes the request, and what proves it.
+type Found = Result<(Arc<Identity>, Proof), Refusal>;
 
 /// Who makes the request, and by which way that was found out; `None` for nobody.
 pub(super) async fn identify<'p, H: Host>(
@@ -30,7 +33,11 @@ pub(super) async fn identify<'p, H: Host>(
     let way = applied.way(facts.head);
     let found = match way {
         Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
-        Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail),
+        Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail).map(Some),
+        Ok(Way::BasicAuth(policy)) => {
+            password::by_password(host, policy, facts, &mut account.detail).await.map(Some)
+        }
+        Ok(Way::Hmac(policy)) => message::by_message(policy, facts, account).map(Some),
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {
@@ -47,7 +54,7 @@ pub(super) async fn identify<'p, H: Host>(
 fn by_key(policy: &ApiKey, facts: &Facts<'_>, detail: &mut Option<String>) -> Found {
     let key = policy.key(facts.head)?.ok_or_else(|| Refusal::MissingKey(policy.challenge()))?;
     match policy.admit(&key, facts.now) {
-        Ok(known) => Ok(Some((known.identity.clone(), Proof::Key { expires_at: known.expires_at }))),
+        Ok(known) => Ok((known.identity.clone(), Proof::Key { expires_at: known.expires_at })),
         Err(fault) => {
             *detail = Some(fault.to_string());
             Err(Refusal::InvalidKey)
@@ -55,12 +62,13 @@ fn by_key(policy: &ApiKey, facts: &Facts<'_>, detail: &mut Option<String>) -> Fo
     }
 }
 
+/// `None` where there is no token and none is needed.
 async fn by_token<H: Host>(
     host: &H,
     policy: &JwtValidation,
     facts: &Facts<'_>,
     detail: &mut Option<String>,
-) -> Found {
+) -> Result<Option<(Arc<Identity>, Proof)>, Refusal> {
     let Some(token) = policy.token(facts.head)? else {
         return if policy.admits_nobody(facts.head) { Ok(None) } else { Err(Refusal::MissingToken) };
     };

@@ -3,13 +3,17 @@
 //!
 //! Every field of a policy is taken up by name, so that none is added without a word on how it is compared.
 
+use sha2::{Digest, Sha256};
+
 use super::{
     Authentication, Authorizer, Origin, Scope, Way,
     any_of::AnyOf,
     api_key::{ApiKey, Known},
+    basic_auth::{BasicAuth, User},
     cel::Cel,
     compression::{Compression, MediaRange},
     fixed_window::{FixedWindow, Per},
+    hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
     rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
@@ -20,6 +24,8 @@ use crate::{
         Setting, Value,
     },
     event::Rfc3339,
+    host::Timestamp,
+    identity::Identity,
     keys::Source,
     verify::Algorithm,
 };
@@ -116,6 +122,8 @@ impl Settings for Way {
         match self {
             Self::JwtValidation(policy) => policy.settings(origin),
             Self::ApiKey(policy) => policy.settings(origin),
+            Self::BasicAuth(policy) => policy.settings(origin),
+            Self::Hmac(policy) => policy.settings(origin),
         }
     }
 }
@@ -137,6 +145,61 @@ impl Settings for ApiKey {
         vec![
             Setting::new("keys", Value::set(keys.iter().map(shown)), MoreIsLooser),
             Setting::neutral("key_from", place(source)),
+        ]
+    }
+}
+
+/// Somebody who may come in: who, by what, with which roles, until when.
+fn holder(identity: &Identity, mark: &[u8], expires_at: Option<Timestamp>) -> String {
+    let mark: String = mark.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let end = expires_at.map_or("never".to_owned(), |end| Rfc3339(end).to_string());
+    format!("{}#{mark} ({}) until {end}", identity.subject, identity.roles.join("+"))
+}
+
+impl Settings for BasicAuth {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { realm, users, .. } = self;
+        let shown = |user: &User| {
+            let User { hash, identity, expires_at } = user;
+            // A digest of the hash, which is not shown: passwords can be guessed from it.
+            holder(identity, &Sha256::digest(hash.to_string()), *expires_at)
+        };
+        vec![
+            Setting::new("users", Value::set(users.values().map(shown)), MoreIsLooser),
+            Setting::neutral("realm", realm.as_str()),
+        ]
+    }
+}
+
+impl Settings for Hmac {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self {
+            keys,
+            decoy: _,
+            required,
+            allows_unsigned_body,
+            max_age_ms,
+            leeway_ms,
+            label,
+            tag,
+            wanted: _,
+        } = self;
+        let shown = |(id, key): (&String, &SharedKey)| {
+            let SharedKey { secret, identity, expires_at } = key;
+            format!("{id}: {}", holder(identity, &secret.fingerprint(), *expires_at))
+        };
+        vec![
+            Setting::new("keys", Value::set(keys.iter().map(shown)), MoreIsLooser),
+            Setting::new(
+                "required_components",
+                Value::set(required.iter().map(Component::name)),
+                LessIsLooser,
+            ),
+            Setting::new("allow_unsigned_body", *allows_unsigned_body, MoreIsLooser),
+            Setting::new("max_age_seconds", max_age_ms / 1000, MoreIsLooser),
+            Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
+            Setting::neutral("label", label.clone()),
+            Setting::new("tag", tag.clone(), LessIsLooser),
         ]
     }
 }

@@ -10,6 +10,13 @@ pub(crate) enum Proof {
     Remembered,
     /// A token, verified now.
     Signature(Algorithm),
+    /// A password.
+    Password {
+        /// Whether it was checked a moment ago.
+        remembered: bool,
+    },
+    /// A signature over the request itself.
+    Message,
     /// A key that was handed out.
     Key {
         /// When it ends.
@@ -24,6 +31,9 @@ impl Proof {
             Self::Remembered => "its token was verified before".to_owned(),
             Self::Signature(algorithm) => format!("its {} signature is good", algorithm.name()),
             Self::Key { .. } => "its key is known".to_owned(),
+            Self::Password { remembered: true } => "the password was checked before".to_owned(),
+            Self::Password { remembered: false } => "the password is right".to_owned(),
+            Self::Message => "the signature over the request is good".to_owned(),
         };
         let mut said = Said::new(Verdict::Pass, format!("`{}`: {how}", identity.subject))
             .fact("user", identity.subject.as_str())

@@ -52,6 +52,12 @@ impl Trusted {
     }
 }
 
+/// Whether the client speaks TLS: to us, or to a trusted proxy that says so.
+pub(crate) fn is_encrypted(peer: &Peer, trusted: bool, headers: &HeaderMap) -> bool {
+    let told = trusted.then(|| headers.get(&X_FORWARDED_PROTO)).flatten();
+    told.map_or(peer.encrypted, |proto| proto.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
 /// An address of `X-Forwarded-For`, with or without port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next());

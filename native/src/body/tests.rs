@@ -106,6 +106,52 @@ async fn trailers_pass() {
     assert_eq!(collected.trailers(), Some(&trailers));
 }
 
+/// Of `{"hello": "world"}` (RFC 9530 Appendix D).
+fn digest() -> ContentDigest {
+    ContentDigest::Sha256([
+        0x5f, 0x8f, 0x04, 0xf6, 0xa3, 0xa8, 0x92, 0xaa, 0xab, 0xbd, 0xdb, 0x6c, 0xf2, 0x73, 0x89, 0x44, 0x93,
+        0x77, 0x38, 0x60, 0xd4, 0xa3, 0x25, 0xb1, 0x05, 0xfe, 0xe4, 0x6e, 0xef, 0x43, 0x04, 0xf1,
+    ])
+}
+
+#[tokio::test]
+async fn the_last_piece_waits_until_all_is_proven() {
+    let (feed, body) = fed();
+    let mut body = body.proven(digest());
+    feed.send(data(b"{\"hello\": ")).unwrap();
+    feed.send(data(b"\"world\"}")).unwrap();
+    feed.send(data(b"")).unwrap();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "{\"hello\": ");
+    let mut next = std::pin::pin!(body.frame());
+    assert!(is_pending(next.as_mut()));
+    let trailers = HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("e"))]);
+    feed.send(Ok(Frame::trailers(trailers))).unwrap();
+    drop(feed);
+    assert_eq!(next.await.unwrap().unwrap().into_data().unwrap(), "\"world\"}");
+    assert!(body.frame().await.unwrap().unwrap().is_trailers());
+    assert!(body.frame().await.is_none());
+}
+
+/// Whether there is nothing yet.
+fn is_pending(future: Pin<&mut impl Future>) -> bool {
+    future.poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending()
+}
+
+#[tokio::test]
+async fn nobody_has_a_whole_body_that_is_another() {
+    let mut body = pieces(&[b"{\"hello\": ", b"\"World\"}"]).proven(digest());
+    assert!(body.frame().await.unwrap().is_ok());
+    assert_eq!(body.frame().await.unwrap().unwrap_err(), BodyError::Unproven);
+    assert_eq!(body.frame().await.unwrap().unwrap_err(), BodyError::Unproven);
+    assert_eq!(pieces(&[b"short"]).proven(digest()).read(9).await, Err(BodyError::Unproven));
+    assert_eq!(pieces(&[]).proven(digest()).read(9).await, Err(BodyError::Unproven));
+    let longer = NativeBody::full("{\"hello\": \"world\"} ".into()).proven(digest());
+    assert_eq!(longer.length(), Some(19));
+    assert_eq!(longer.read(19).await, Err(BodyError::Unproven));
+    let whole = NativeBody::full("{\"hello\": \"world\"}".into()).proven(digest());
+    assert_eq!(whole.read(18).await.unwrap(), "{\"hello\": \"world\"}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn idle_body_times_out() {
     let (feed, body) = fed();

@@ -1,13 +1,18 @@
-//! `tollgate key`: API keys and the digests by which a configuration knows them.
+//! `tollgate key`: API keys and passwords, and the digests and hashes by which a configuration knows them.
 
 use std::{io::Read, process::ExitCode};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::{Args, Subcommand};
-use tollgate_core::policy::api_key::ApiKey;
+use tollgate_core::{
+    password::{Cost, pure},
+    policy::api_key::ApiKey,
+};
 
 /// 256 bits: nobody guesses such a key, so its digest may be a fast one.
 const KEY_BYTES: usize = 32;
+/// What RFC 9106 §3.1 advises.
+const SALT_BYTES: usize = 16;
 
 #[derive(Debug, Args)]
 pub(super) struct Key {
@@ -15,7 +20,7 @@ pub(super) struct Key {
     action: Action,
 }
 
-/// Exit code 0: done. 1: there is no randomness, or no key to be read.
+/// Exit code 0: done. 1: there is no randomness, or no key or password to be read.
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key, and print it with what to write into the configuration. It is shown once and kept nowhere.
@@ -29,6 +34,8 @@ enum Action {
     },
     /// Read a key from standard input and print its `sha256:…`.
     Hash,
+    /// Read a password from standard input and print its hash, for a user of a BasicAuth policy.
+    Password,
 }
 
 impl Key {
@@ -44,18 +51,42 @@ impl Key {
                 super::print(format_args!("{key}\n\n# under `keys:` of an ApiKey policy\n- {line}\n"))
             }
             Action::Hash => {
-                let mut key = String::new();
-                if let Err(error) = std::io::stdin().read_to_string(&mut key) {
-                    return super::fail(1, format_args!("the key can't be read: {error}"));
+                let key = match read("key") {
+                    Ok(key) => key,
+                    Err(why) => return super::fail(1, why),
+                };
+                super::print(format_args!("{}\n", digest(&key)))
+            }
+            Action::Password => {
+                let password = match read("password") {
+                    Ok(password) => password,
+                    Err(why) => return super::fail(1, why),
+                };
+                // RFC 7617 §2: no client may send one.
+                if password.chars().any(char::is_control) {
+                    return super::fail(1, "a password is one line, without control characters");
                 }
-                let key = key.trim_end_matches(['\r', '\n']);
-                if key.is_empty() {
-                    return super::fail(1, "there is no key on standard input");
+                let mut salt = [0; SALT_BYTES];
+                if let Err(error) = getrandom::fill(&mut salt) {
+                    return super::fail(1, format_args!("no randomness: {error}"));
                 }
-                super::print(format_args!("{}\n", digest(key)))
+                match pure::hash(Cost::STANDARD, &salt, password.as_bytes()) {
+                    Some(hash) => super::print(format_args!("{hash}\n")),
+                    None => super::fail(1, "there is no memory to hash a password"),
+                }
             }
         }
     }
+}
+
+/// The line on standard input: never an argument, which others could see.
+fn read(what: &str) -> Result<String, String> {
+    let mut text = String::new();
+    if let Err(error) = std::io::stdin().read_to_string(&mut text) {
+        return Err(format!("the {what} can't be read: {error}"));
+    }
+    let line = text.trim_end_matches(['\r', '\n']);
+    if line.is_empty() { Err(format!("there is no {what} on standard input")) } else { Ok(line.to_owned()) }
 }
 
 fn digest(key: &str) -> String {

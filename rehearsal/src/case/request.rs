@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::text::{Content, Fields};
 use crate::{
     keys::{Half, Key},
+    signature::Signing,
     tamper::Tamper,
 };
 
@@ -29,6 +30,8 @@ pub struct Request {
     pub content: Option<Content>,
     /// What goes into `Authorization: Bearer`.
     pub bearer: Option<Bearer>,
+    /// How the request is signed.
+    pub signing: Option<Signing>,
     /// Where the request comes from.
     pub peer: IpAddr,
 }
@@ -90,6 +93,7 @@ struct Written {
     r#as: Option<Map<String, Value>>,
     signed: Option<Lies>,
     token: Option<String>,
+    sign_with: Option<Signing>,
     #[serde(default = "loopback")]
     peer: IpAddr,
 }
@@ -125,6 +129,7 @@ impl<'de> Deserialize<'de> for Request {
                     headers: Fields::default(),
                     content: None,
                     bearer: None,
+                    signing: None,
                     peer: loopback(),
                 })
             }
@@ -152,6 +157,7 @@ fn read<E: de::Error>(written: Written) -> Result<Request, E> {
         headers: written.headers,
         content: Content::read(written.body, written.body_size, written.stream)?,
         bearer,
+        signing: written.sign_with,
         peer: written.peer,
     })
 }

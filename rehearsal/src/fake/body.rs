@@ -1,7 +1,10 @@
 //! Bodies that are there from the beginning, in pieces. The last piece may be the news that no more will come.
 
 use bytes::Bytes;
-use tollgate_core::body::{Body, BodyError, Coding};
+use tollgate_core::{
+    body::{Body, BodyError, Coding},
+    content_digest::ContentDigest,
+};
 
 use crate::coding;
 
@@ -73,6 +76,16 @@ impl Body for FakeBody {
         if fitting < self.pieces.len() {
             self.pieces.truncate(fitting);
             self.failure = Some(BodyError::TooLarge);
+        }
+        self
+    }
+
+    fn proven(mut self, digest: ContentDigest) -> Self {
+        let mut checker = digest.checker();
+        self.pieces.iter().for_each(|piece| checker.update(piece));
+        if self.failure.is_none() && !checker.is_whole() {
+            self.pieces.pop();
+            self.failure = Some(BodyError::Unproven);
         }
         self
     }

@@ -14,6 +14,7 @@ use tollgate_core::{
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
+    password::{self, PasswordHash},
     trail::Trail,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
@@ -169,6 +170,17 @@ impl<W: World> Host for FakeHost<W> {
         self.lend(Facility::Verification)?;
         let verified = self.world.verify(algorithm, key, message, signature);
         verified.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "a key that can't be used here"))
+    }
+
+    async fn check_password(
+        &self,
+        hash: &PasswordHash,
+        password: &[u8],
+        _: impl Fn() -> bool,
+    ) -> Result<bool, HostError> {
+        self.lend(Facility::Verification)?;
+        let checked = password::pure::check(hash, password);
+        checked.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "no memory to check a password"))
     }
 
     fn defer(&self, job: Job) {

@@ -91,6 +91,9 @@ impl World for Upstreams {
             Err(error @ BodyError::TooLarge) => {
                 return fail(HostErrorKind::RequestTooLarge, &error.to_string());
             }
+            Err(error @ BodyError::Unproven) => {
+                return fail(HostErrorKind::RequestUnproven, &error.to_string());
+            }
             Err(error @ BodyError::Broken(_)) => {
                 return fail(HostErrorKind::RequestBroken, &error.to_string());
             }

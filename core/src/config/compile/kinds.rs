@@ -1,8 +1,10 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
 mod api_key;
+mod basic_auth;
 mod cel;
 mod engine;
+mod hmac;
 mod jwt_validation;
 mod rbac;
 mod roles;
@@ -62,7 +64,11 @@ impl Kinds {
         bench: &Bench<'_>,
     ) -> Option<Compiled> {
         match kind {
-            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::AnyOf(_) => self
+            Kind::JwtValidation(_)
+            | Kind::ApiKey(_)
+            | Kind::BasicAuth(_)
+            | Kind::Hmac(_)
+            | Kind::AnyOf(_) => self
                 .authentication(kind, node, services, bench)
                 .map(|policy| Compiled::Authentication(policy.into())),
             Kind::FixedWindow(keys) => {
@@ -123,6 +129,10 @@ impl Kinds {
             Kind::ApiKey(keys) => {
                 api_key::api_key(keys, node, &mut self.identity_headers, bench).map(Way::ApiKey)
             }
+            Kind::BasicAuth(keys) => {
+                basic_auth::basic_auth(keys, node, &mut self.identity_headers, bench).map(Way::BasicAuth)
+            }
+            Kind::Hmac(keys) => hmac::hmac(keys, node, &mut self.identity_headers, bench).map(Way::Hmac),
             _ => None,
         }
     }

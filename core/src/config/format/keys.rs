@@ -14,7 +14,9 @@ use super::super::{
         AccessLog, Admin, Document, Limits, Listener, LongEndpoint, Override, Route, Service, ServiceTls,
         Store, Telemetry, Timeouts,
     },
-    policy::{ApiKey, Cel, Compression, FixedWindow, Head, JwtValidation, Rbac, TokenFrom, Ttl},
+    policy::{
+        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, Rbac, TokenFrom, Ttl,
+    },
 };
 
 /// A place in a configuration.
@@ -157,6 +159,8 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
     match kind {
         "JWT_Validation" => fields::<JwtValidation>(),
         "ApiKey" => fields::<ApiKey>(),
+        "BasicAuth" => fields::<BasicAuth>(),
+        "Hmac" => fields::<Hmac>(),
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),

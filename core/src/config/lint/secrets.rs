@@ -38,8 +38,21 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
             entries.iter().filter(|(key, value)| is_credential(&key.name) && value.text() != Some("*"));
         secrets.extend(credentials.map(|(key, value)| (key.name.as_str(), value)));
     }
+    let own = whole.policies.iter();
+    let routes = whole.routes.iter().flat_map(|route| &route.policies);
+    let overrides = whole.overrides.iter().flat_map(|on| &on.policies);
+    for policy in own.chain(routes).chain(overrides) {
+        let ways = policy.node.get("policies").map_or(&[][..], Node::items);
+        secrets.extend(ways.iter().chain([policy.node]).flat_map(shared));
+    }
     secrets.retain(|(_, node)| is_written_out(node));
     secrets
+}
+
+/// The secrets of keys that were agreed on.
+fn shared<'s>(policy: &'s Node) -> impl Iterator<Item = (&'s str, &'s Node)> {
+    let keys = policy.get("keys").map_or(&[][..], Node::items);
+    keys.iter().filter_map(|key| Some(("secret", key.get("secret")?)))
 }
 
 /// Whether the text itself holds the value: there is no variable, or one with a default.

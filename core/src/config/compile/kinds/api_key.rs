@@ -33,7 +33,7 @@ pub(super) fn api_key(
     let mut whole = true;
     for (key, place) in node.members("keys", &keys.keys) {
         let digest = digest(&key.hash, place, bench);
-        let expires_at = end(key, place, bench);
+        let expires_at = end(key.expires.as_deref(), place, bench);
         let metadata: Map<String, Value> =
             key.metadata.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let identity = Identity::of_key(&key.subject, &key.roles, metadata, &forward);
@@ -75,7 +75,7 @@ fn source(keys: &written::ApiKey, node: &Node, bench: &Bench<'_>) -> Option<Toke
     }
 }
 
-fn forward(
+pub(super) fn forward(
     written: &BTreeMap<String, String>,
     node: &Node,
     identity_headers: &mut Vec<HeaderName>,
@@ -104,8 +104,8 @@ fn forward(
 }
 
 /// `None` where it can't be read, `Some(None)` where there is none.
-fn end(key: &written::HandedOut, place: &Node, bench: &Bench<'_>) -> Option<Option<u64>> {
-    let Some(text) = &key.expires else { return Some(None) };
+pub(super) fn end(text: Option<&str>, place: &Node, bench: &Bench<'_>) -> Option<Option<u64>> {
+    let Some(text) = text else { return Some(None) };
     let end = instant(text);
     if end.is_none() {
         let node = place.get("expires").unwrap_or(place);
