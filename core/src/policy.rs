@@ -10,6 +10,7 @@ pub mod cel;
 pub mod compression;
 pub mod fixed_window;
 pub mod jwt_validation;
+pub mod oauth_introspection;
 pub mod rbac;
 pub(crate) mod settings;
 pub mod ttl;
@@ -25,6 +26,7 @@ use self::{
     compression::Compression,
     fixed_window::FixedWindow,
     jwt_validation::{JwtValidation, TokenSource},
+    oauth_introspection::OAuthIntrospection,
     rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
     ttl::Ttl,
@@ -33,6 +35,7 @@ use crate::{
     config::{node::Span, places::Places},
     pattern::Pattern,
     refusal::Refusal,
+    remote::Remote,
     trail::{Said, Step, Verdict},
     upstream::Patience,
 };
@@ -88,6 +91,8 @@ pub enum Way {
     JwtValidation(JwtValidation),
     /// By a key.
     ApiKey(ApiKey),
+    /// By a token that its issuer is asked about.
+    OAuthIntrospection(OAuthIntrospection),
 }
 
 impl Authentication {
@@ -111,7 +116,15 @@ impl Authentication {
     pub fn by_token(&self) -> Option<&JwtValidation> {
         self.ways().iter().find_map(|way| match way {
             Way::JwtValidation(policy) => Some(policy),
-            Way::ApiKey(_) => None,
+            Way::ApiKey(_) | Way::OAuthIntrospection(_) => None,
+        })
+    }
+
+    /// The first way by a token that its issuer is asked about, where there is one.
+    pub fn by_introspection(&self) -> Option<&OAuthIntrospection> {
+        self.ways().iter().find_map(|way| match way {
+            Way::OAuthIntrospection(policy) => Some(policy),
+            Way::JwtValidation(_) | Way::ApiKey(_) => None,
         })
     }
 }
@@ -122,6 +135,7 @@ impl Way {
         match self {
             Self::JwtValidation(_) => "JWT_Validation",
             Self::ApiKey(_) => "ApiKey",
+            Self::OAuthIntrospection(_) => "OAuthIntrospection",
         }
     }
 
@@ -130,6 +144,7 @@ impl Way {
         match self {
             Self::JwtValidation(policy) => policy.token(request).map(|token| token.is_some()),
             Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
+            Self::OAuthIntrospection(policy) => policy.token(request).map(|token| token.is_some()),
         }
     }
 
@@ -138,13 +153,22 @@ impl Way {
         match self {
             Self::JwtValidation(policy) => &policy.source,
             Self::ApiKey(policy) => &policy.source,
+            Self::OAuthIntrospection(policy) => &policy.source,
+        }
+    }
+
+    /// Whoever is asked about credentials while requests wait.
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::OAuthIntrospection(policy) => Some(&policy.remote),
+            Self::JwtValidation(_) | Self::ApiKey(_) => None,
         }
     }
 
     /// What a client is told that sent no credential (RFC 9110 §11.6.1).
     pub(crate) fn challenge(&self) -> String {
         match self {
-            Self::JwtValidation(_) => "Bearer".to_owned(),
+            Self::JwtValidation(_) | Self::OAuthIntrospection(_) => "Bearer".to_owned(),
             Self::ApiKey(policy) => policy.challenge(),
         }
     }

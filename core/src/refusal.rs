@@ -1,6 +1,8 @@
 //! Every "no" that Tollgate says itself, in one closed list, and what it looks like: problem details
 //! (RFC 9457) that tell a client what to do and nothing of the inside.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
@@ -9,7 +11,7 @@ use crate::{
     body::Body,
     host::{HostError, HostErrorKind},
     path::BadPath,
-    policy::{fixed_window::Drawn, jwt_validation::TokenFault},
+    policy::{fixed_window::Drawn, jwt_validation::TokenFault, oauth_introspection},
 };
 
 /// Why a request is not answered by its service.
@@ -53,6 +55,16 @@ pub enum Refusal {
     InvalidToken(TokenFault),
     /// Whether the token is good can't be known now.
     KeysUnavailable,
+    /// No token for its issuer to be asked about.
+    MissingAccessToken,
+    /// Several such tokens in one place.
+    AmbiguousAccessToken,
+    /// A token that proves nothing, by what its issuer says.
+    RefusedToken(oauth_introspection::TokenFault),
+    /// A token that is good, but not for this; the scopes that are wanted.
+    InsufficientScope(Arc<str>),
+    /// Whether the token is good, its issuer can't be asked now.
+    IntrospectionUnavailable,
     /// The limits say no; what was drawn tells when to come again.
     RateLimited(Vec<Drawn>),
     /// The counters can't be reached.
@@ -176,6 +188,24 @@ impl Refusal {
                 "jwt_validation.keys_unavailable",
                 "Tokens can't be checked at the moment.",
             ),
+            Self::MissingAccessToken => {
+                (StatusCode::UNAUTHORIZED, "oauth_introspection.missing_token", "A bearer token is required.")
+            }
+            Self::AmbiguousAccessToken => (
+                StatusCode::BAD_REQUEST,
+                "oauth_introspection.ambiguous_token",
+                "The request carries several credentials.",
+            ),
+            Self::RefusedToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::InsufficientScope(_) => {
+                let fault = oauth_introspection::TokenFault::Scope;
+                (StatusCode::FORBIDDEN, fault.code(), fault.detail())
+            }
+            Self::IntrospectionUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "oauth_introspection.unavailable",
+                "Tokens can't be checked at the moment.",
+            ),
             Self::RateLimited(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "fixed_window.exceeded",
@@ -227,7 +257,9 @@ impl Refusal {
 
     fn add_headers(&self, headers: &mut HeaderMap, realm: &str) {
         match self {
-            Self::MissingToken => put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")),
+            Self::MissingToken | Self::MissingAccessToken => {
+                put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""));
+            }
             Self::MissingCredentials(challenges) => {
                 // In one field, as hosts would join them anyway (RFC 9110 §11.6.1).
                 let each: Vec<String> = challenges.iter().map(|one| challenge_of(one, realm)).collect();
@@ -237,14 +269,22 @@ impl Refusal {
                 put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
             }
             Self::InvalidKey => put(headers, header::WWW_AUTHENTICATE, challenge_of("ApiKey", realm)),
-            Self::AmbiguousToken => {
+            Self::AmbiguousToken | Self::AmbiguousAccessToken => {
                 let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
-            Self::InvalidToken(fault) => {
+            Self::InvalidToken(_) | Self::RefusedToken(_) => {
                 let challenge = format!(
                     "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{}\"",
-                    fault.detail().trim_end_matches('.')
+                    self.detail().trim_end_matches('.')
+                );
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::InsufficientScope(wanted) => {
+                // RFC 6750 §3.1: what to come back with.
+                let challenge = format!(
+                    "Bearer realm=\"{realm}\", error=\"insufficient_scope\", error_description=\"{}\", scope=\"{wanted}\"",
+                    self.detail().trim_end_matches('.')
                 );
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
@@ -258,7 +298,10 @@ impl Refusal {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
             }
-            Self::KeysUnavailable | Self::EngineUnavailable | Self::CountersUnavailable => {
+            Self::KeysUnavailable
+            | Self::IntrospectionUnavailable
+            | Self::EngineUnavailable
+            | Self::CountersUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.

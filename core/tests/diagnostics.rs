@@ -86,6 +86,9 @@ const CASES: &[Case] = cases! {
     "60-cel"
     "61-api-keys"
     "62-any-of"
+    "75-introspection"
+    "76-introspection-secrets"
+    "77-ways-in-one-place"
 };
 
 /// What the cases include.

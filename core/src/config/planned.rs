@@ -57,7 +57,6 @@ pub(crate) const POLICY_TYPES: &[&str] = &[
     "IpFilter",
     "Mirror",
     "Mtls",
-    "OAuthIntrospection",
     "RequestTransform",
     "RequestValidation",
     "ResponseTransform",

@@ -1,6 +1,7 @@
 //! Policies as written: what all have in common, and one type for each kind's own keys.
 
 mod cel;
+mod oauth_introspection;
 mod rbac;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 pub use self::{
     cel::Cel,
+    oauth_introspection::{ClientAuth, OAuthIntrospection, Secret},
     rbac::{LongRole, Rbac, Role},
 };
 use super::{
@@ -112,6 +114,7 @@ macro_rules! kinds {
 kinds! {
     JwtValidation(JwtValidation) = "JWT_Validation", Authentication;
     ApiKey(ApiKey) = "ApiKey", Authentication;
+    OAuthIntrospection(OAuthIntrospection) = "OAuthIntrospection", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::Account;
+use super::{account::Account, introspect};
 use crate::{
     facts::Facts,
     host::Host,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Who makes the request, and what proves it.
-type Found = Result<(Arc<Identity>, Proof), Refusal>;
+pub(super) type Found = Result<(Arc<Identity>, Proof), Refusal>;
 
 /// Who makes the request, and by which way that was found out.
 pub(super) async fn identify<'p, H: Host>(
@@ -28,14 +28,21 @@ pub(super) async fn identify<'p, H: Host>(
     account: &mut Account<'_>,
 ) -> Result<(Arc<Identity>, &'p Way), Refusal> {
     let way = applied.way(facts.head);
+    let mut learnt = None;
     let found = match way {
         Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
         Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail),
+        Ok(Way::OAuthIntrospection(policy)) => {
+            introspect::identify(host, policy, facts, &mut learnt, &mut account.detail).await
+        }
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {
         Ok((identity, proof)) => proof.said(identity, facts.now),
-        Err(refusal) => Said::refused(refusal),
+        Err(refusal) => match learnt {
+            Some(learnt) => learnt.add_to(Said::refused(refusal)),
+            None => Said::refused(refusal),
+        },
     });
     Ok((found?.0, way?))
 }

@@ -159,19 +159,26 @@ struct Extension {
 }
 
 impl JwtValidation {
+    /// The token of a request, if there is one.
+    pub(crate) fn token<'r>(&self, request: &'r request::Parts) -> Result<Option<Cow<'r, str>>, Refusal> {
+        self.source.token(request)
+    }
+}
+
+impl TokenSource {
     /// The token of a request, if there is one. Two in one place are refused: who knows which one the
     /// service would believe.
     pub(crate) fn token<'r>(&self, request: &'r request::Parts) -> Result<Option<Cow<'r, str>>, Refusal> {
-        match &self.source {
-            TokenSource::Bearer => {
+        match self {
+            Self::Bearer => {
                 let Some(value) = single(request, &header::AUTHORIZATION)? else { return Ok(None) };
                 Ok(bearer(value).map(Cow::Borrowed))
             }
-            TokenSource::Header(name) => {
+            Self::Header(name) => {
                 let Some(value) = single(request, name)? else { return Ok(None) };
                 Ok(bearer(value).or_else(|| value.to_str().ok()).map(Cow::Borrowed))
             }
-            TokenSource::Cookie(name) => {
+            Self::Cookie(name) => {
                 let cookies = request.headers.get_all(header::COOKIE);
                 let pairs =
                     cookies.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
@@ -179,13 +186,15 @@ impl JwtValidation {
                     pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(key, _)| key == name);
                 only(named.map(|(_, value)| Cow::Borrowed(value.trim_matches('"'))))
             }
-            TokenSource::Query(name) => {
+            Self::Query(name) => {
                 let query = request.uri.query().unwrap_or_default();
                 only(parameters(query).filter(|(key, _)| key == name).map(|(_, value)| value))
             }
         }
     }
+}
 
+impl JwtValidation {
     /// The identity of a token that was verified a moment ago with keys that are still current.
     pub(crate) fn recall(
         &self,
@@ -285,7 +294,7 @@ impl JwtValidation {
 }
 
 impl Required {
-    fn holds(&self, claims: &Map<String, Value>) -> bool {
+    pub(crate) fn holds(&self, claims: &Map<String, Value>) -> bool {
         let admitted = |value: &Value| match value {
             Value::String(text) => self.values.contains(text),
             other => self.values.contains(&other.to_string()),

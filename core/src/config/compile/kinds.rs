@@ -1,8 +1,11 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
+mod any_of;
 mod api_key;
 mod cel;
 mod engine;
+mod forward;
+mod oauth_introspection;
 mod rbac;
 mod roles;
 
@@ -68,7 +71,7 @@ impl Kinds {
         bench: &Bench<'_>,
     ) -> Option<Compiled> {
         match kind {
-            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::AnyOf(_) => self
+            Kind::JwtValidation(_) | Kind::ApiKey(_) | Kind::OAuthIntrospection(_) | Kind::AnyOf(_) => self
                 .authentication(kind, node, services, bench)
                 .map(|policy| Compiled::Authentication(policy.into())),
             Kind::FixedWindow(keys) => {
@@ -106,7 +109,8 @@ impl Kinds {
         let way = |item: &Node| self.way(&written::way(item, bench.findings)?, item, services, bench);
         // All of them are looked at, so that every mistake is told.
         let ways: Vec<Option<Way>> = items.iter().map(way).collect();
-        let ways = ways.into_iter().collect::<Option<_>>()?;
+        let ways = ways.into_iter().collect::<Option<Vec<_>>>()?;
+        any_of::reachable(&ways, items, bench);
         Some(Authentication::AnyOf(AnyOf { ways }))
     }
 
@@ -118,6 +122,11 @@ impl Kinds {
             }
             Kind::ApiKey(keys) => {
                 api_key::api_key(keys, node, &mut self.identity_headers, bench).map(Way::ApiKey)
+            }
+            Kind::OAuthIntrospection(keys) => {
+                let headers = &mut self.identity_headers;
+                oauth_introspection::oauth_introspection(keys, node, services, headers, bench)
+                    .map(Way::OAuthIntrospection)
             }
             _ => None,
         }
@@ -142,7 +151,7 @@ impl Kinds {
     ) -> Option<JwtValidation> {
         let ring = self.ring(keys, node, services, bench);
         let algorithms = algorithms(keys, node, bench);
-        let source = token_source(keys, node, bench);
+        let source = token_source(&keys.token_from, node, bench);
         let mut forward = Vec::new();
         for (claim, header) in &keys.forward_claims {
             match HeaderName::from_bytes(header.as_bytes()) {
@@ -295,8 +304,7 @@ fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> 
     (algorithms.len() == keys.algorithms.len()).then_some(algorithms)
 }
 
-fn token_source(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<TokenSource> {
-    let from = &keys.token_from;
+fn token_source(from: &written::TokenFrom, node: &Node, bench: &Bench<'_>) -> Option<TokenSource> {
     let span = node.span_of("token_from");
     match (&from.header, &from.cookie, &from.query) {
         (None, None, None) => Some(TokenSource::Bearer),

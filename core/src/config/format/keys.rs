@@ -14,7 +14,9 @@ use super::super::{
         AccessLog, Admin, Document, Limits, Listener, LongEndpoint, Override, Route, Service, ServiceTls,
         Store, Telemetry, Timeouts,
     },
-    policy::{ApiKey, Cel, Compression, FixedWindow, Head, JwtValidation, Rbac, TokenFrom, Ttl},
+    policy::{
+        ApiKey, Cel, Compression, FixedWindow, Head, JwtValidation, OAuthIntrospection, Rbac, TokenFrom, Ttl,
+    },
 };
 
 /// A place in a configuration.
@@ -157,6 +159,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
     match kind {
         "JWT_Validation" => fields::<JwtValidation>(),
         "ApiKey" => fields::<ApiKey>(),
+        "OAuthIntrospection" => fields::<OAuthIntrospection>(),
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),

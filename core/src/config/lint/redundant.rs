@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{
     rule::Rule,
-    subject::{Subject, Written},
+    subject::{Subject, Written, with_ways},
 };
 use crate::{
     config::{
@@ -56,16 +56,16 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// The keys by which policies say whom they ask.
+const ASKED: [&str; 3] = ["jwks_uri", "introspection_endpoint", "policy_engine_endpoint"];
+
 fn unused_services(subject: &Subject<'_>) -> Vec<Problem> {
     let whole = subject.whole;
     let targets = whole.routes.iter().map(|route| route.item.value.target_service.clone());
-    let asked = subject.policies().filter_map(|policy| {
-        let url = match policy.kind {
-            Kind::JwtValidation(keys) => keys.jwks_uri.as_deref()?,
-            Kind::Rbac(keys) => keys.policy_engine_endpoint.as_deref()?,
-            _ => return None,
-        };
-        Some(url.parse::<Uri>().ok()?.host()?.to_owned())
+    // Ways of `AnyOf` ask as well.
+    let asked = subject.policies().flat_map(|policy| with_ways(policy.node)).flat_map(|node| {
+        let urls = ASKED.iter().filter_map(|key| node.get(key)?.text());
+        urls.filter_map(|url| Some(url.parse::<Uri>().ok()?.host()?.to_owned()))
     });
     let used: Vec<String> = targets.chain(asked).collect();
     let unused = whole.services.iter().filter(|(name, _)| !used.contains(name));

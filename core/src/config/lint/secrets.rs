@@ -1,7 +1,10 @@
 //! Secrets that stand in the file, where everybody who may read it can read them. Nothing that lint says shows one:
 //! the lines that it quotes are veiled.
 
-use super::{rule::Rule, subject::Subject};
+use super::{
+    rule::Rule,
+    subject::{Subject, with_ways},
+};
 use crate::config::{
     document::Whole,
     node::{Node, Span, Value},
@@ -11,7 +14,7 @@ use crate::config::{
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "secret-in-file",
     level: Severity::Warning,
-    what: "a `token`, a `secret` or a credential in a route's `headers`, written out in the file",
+    what: "a `token`, a `secret`, a `client_secret` or a credential in a route's `headers`, written out in the file",
     why: "The file lies in repositories, images and backups, and is read by more people than may know the secret. It \
           can't be changed without a new version of the file, and the old one stays in the history.",
     cure: "write `\"${NAME}\"`, without a default, and set the variable where the gateway runs",
@@ -37,6 +40,12 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
         let credentials =
             entries.iter().filter(|(key, value)| is_credential(&key.name) && value.text() != Some("*"));
         secrets.extend(credentials.map(|(key, value)| (key.name.as_str(), value)));
+    }
+    let lists = whole.routes.iter().map(|route| &route.policies);
+    let lists = lists.chain(whole.overrides.iter().map(|on| &on.policies)).chain([&whole.policies]);
+    for policy in lists.flatten() {
+        let each = with_ways(policy.node);
+        secrets.extend(each.filter_map(|node| Some(("client_secret", node.get("client_secret")?))));
     }
     secrets.retain(|(_, node)| is_written_out(node));
     secrets

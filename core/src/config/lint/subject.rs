@@ -64,6 +64,12 @@ impl Written<'_> {
     }
 }
 
+/// A policy, and after it its ways, where it has such.
+pub(super) fn with_ways(policy: &Node) -> impl Iterator<Item = &Node> {
+    let ways = policy.get("policies").map_or(&[][..], Node::items);
+    std::iter::once(policy).chain(ways)
+}
+
 impl<'s> Subject<'s> {
     pub(super) fn new(whole: &'s Whole<'s>, gateway: &'s Gateway, host: Host) -> Self {
         let mut holdings = vec![Vec::new(); gateway.router().routes().len()];
