@@ -8,11 +8,12 @@ use super::{RequiredClaims, TokenFrom, role, sixty};
 use crate::config::document::OneOrMany;
 
 /// `OAuthIntrospection`: who makes the request, by a token that its issuer is asked about (RFC 7662). For tokens that
-/// can't be read, and for such that have to end the moment they are revoked. Every answer is remembered for a while,
-/// under a digest of the token, and requests with the same token that come at the same time ask once. While the
+/// nobody else can read, and for such that have to end soon after they are revoked. Every answer is remembered for a
+/// while, under a digest of the token, and requests with the same token that come at the same time ask once. While the
 /// issuer gives no answer that can be used, requests are answered 503, never 401, unless a remembered one may still
 /// serve. The user is the answer's `sub`; where it has none, `username:` and the `username`, or else `client:` and
-/// the `client_id`, so that neither is ever taken for somebody's `sub`.
+/// the `client_id`, so that neither is ever taken for somebody's `sub`. Subjects are the issuer's that the answer
+/// names, or else the endpoint's.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OAuthIntrospection {
