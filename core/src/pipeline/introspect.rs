@@ -1,6 +1,12 @@
 //! A token to an identity, by asking its issuer: what is remembered is used, requests with the same token ask once,
 //! and only this file waits. What is asked and what an answer comes to is the policy's.
 
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
 use http::Method;
 
 use super::identify::Found;
@@ -108,10 +114,25 @@ async fn ask<H: Host>(host: &H, policy: &OAuthIntrospection, name: [u8; 32], tok
     let (fields, content) = policy.question(token);
     let about = Question::Introspection;
     let asking = policy.remote.ask_with(host, about, Method::POST, fields, Some(content), MAX_ANSWER_BYTES);
-    let answer = asking.await.map_err(|error| error.to_string())?;
+    // All of the answer is waited for, and hosts watch over its head alone.
+    let patience = policy.remote.patience.head_ms;
+    let answer = first(asking, host.sleep(patience)).await;
+    let answer =
+        answer.ok_or_else(|| format!("the introspection endpoint takes longer than {patience} ms"))?;
+    let answer = answer.map_err(|error| error.to_string())?;
     let answer = Answer::read(answer.status(), answer.body())?;
     let now = host.now();
     let judged = policy.judge(answer, now)?;
     let until = policy.memory.remember(name, &judged, now);
     Ok((judged, until))
+}
+
+/// What comes of `work`, unless `end` comes before.
+async fn first<T>(work: impl Future<Output = T>, end: impl Future<Output = ()>) -> Option<T> {
+    let (mut work, mut end) = (pin!(work), pin!(end));
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => end.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }

@@ -120,6 +120,27 @@ async fn requests_with_the_same_token_that_come_at_once_ask_its_issuer_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_about_a_token_that_does_not_end_is_none() {
+    let issuer = Upstream::open().await;
+    let policy = format!(
+        "policies: [{{name: x, type: OAuthIntrospection, introspection_endpoint: 'http://{}/', client_id: c, \
+         client_secret: s, timeout_ms: 300}}]",
+        issuer.address()
+    );
+    let Some(worker) = worker(answering().await, &policy).await else { return };
+    let trickle = async {
+        let mut asked = issuer.accept().await;
+        asked.until("token_type_hint=access_token").await;
+        asked.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"active\": true").await;
+        asked
+    };
+    let sent = request("GET /app/x", &["authorization: Bearer good"], "");
+    let (raw, _asked) =
+        tokio::join!(soon("it is answered", client::exchange(worker.address(), &sent)), trickle);
+    assert_eq!(raw.unwrap().status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_replaces_what_was_deployed_unless_it_is_bad() {
     if let Some(why) = workers::unavailable() {
         assert!(std::env::var_os("CI").is_none(), "{why}");

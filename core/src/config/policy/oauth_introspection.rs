@@ -50,7 +50,7 @@ pub struct OAuthIntrospection {
     /// The claim that holds the roles: a text or a list.
     #[serde(default = "role")]
     pub role_claim: String,
-    /// Milliseconds the issuer may take.
+    /// Milliseconds the issuer may take for all of its answer.
     #[serde(default = "second")]
     pub timeout_ms: u64,
     /// Seconds a good token is known without asking again, and never beyond its `exp`. For so long one may outlive

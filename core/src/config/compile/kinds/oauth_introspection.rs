@@ -15,10 +15,9 @@ use crate::{
         jwt_validation::Required,
         oauth_introspection::{OAuthIntrospection, client::Client, flights::Flights, memory::Memory},
     },
-    upstream::Patience,
 };
 
-/// Besides all waiting for a question, how long it may take before it counts as lost.
+/// Besides the time that an issuer may take, how long a question may take before it counts as lost.
 const SLACK_MS: u64 = 1_000;
 
 pub(super) fn oauth_introspection(
@@ -42,17 +41,13 @@ pub(super) fn oauth_introspection(
     let required = required(&keys.required_claims, node, bench);
     let span = node.span_of("introspection_endpoint");
     let remote = services.remote(&keys.introspection_endpoint, span, keys.timeout_ms);
-    let mut remote = remote
+    let remote = remote
         .map_err(|why| {
             let shown = node.get("introspection_endpoint").unwrap_or(node).shown();
             let problem = Problem::error(span, format!("`{shown}` is no introspection endpoint: {why}"));
             bench.note(problem.cure("write `https://host/path` or `http://host/path`"));
         })
         .ok()?;
-    // A request waits for all of the answer, so that may take no longer than its head.
-    remote.patience.idle_ms = remote.patience.idle_ms.min(keys.timeout_ms);
-    let Patience { connect_ms, head_ms, idle_ms } = remote.patience;
-    let lost_after = [head_ms, idle_ms, SLACK_MS].into_iter().fold(connect_ms, u64::saturating_add);
     let (id, secret) = (&keys.client_id, &keys.client_secret.0);
     let ms = |seconds: u64| seconds.saturating_mul(1000);
     Some(OAuthIntrospection {
@@ -76,7 +71,7 @@ pub(super) fn oauth_introspection(
             ms(keys.negative_ttl_seconds),
             ms(keys.serve_stale_seconds),
         ),
-        flights: Flights::new(lost_after),
+        flights: Flights::new(keys.timeout_ms.saturating_add(SLACK_MS)),
     })
 }
 
