@@ -49,12 +49,40 @@ impl Identity {
         // An empty subject is nobody, and all nobodies would be the same user.
         let subject = claims.get("sub")?.as_str().filter(|subject| !subject.is_empty())?.to_owned();
         let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        let key = key("user", issuer, &subject);
+        Self::named(subject, key, claims, role_claim, forward)
+    }
+
+    /// An identity from what an issuer answered about a token. Where it names no subject, a name of another kind
+    /// stands in, marked as such; without a name of any kind there is nobody. Where it names no issuer, `asked` does.
+    pub(crate) fn introspected(
+        claims: Map<String, Value>,
+        asked: &str,
+        role_claim: &str,
+        forward: &[(String, HeaderName)],
+    ) -> Option<Self> {
+        let name = |claim: &str| claims.get(claim).filter(|value| !value.is_null());
+        let issuer = name("iss").and_then(Value::as_str).unwrap_or(asked);
+        let kinds = [("user", "sub"), ("username", "username"), ("client", "client_id")];
+        let (kind, named) = kinds.into_iter().find_map(|(kind, claim)| Some((kind, name(claim)?)))?;
+        let named = named.as_str().filter(|named| !named.is_empty())?;
+        let key = key(kind, issuer, named);
+        let subject = if kind == "user" { named.to_owned() } else { format!("{kind}:{named}") };
+        Self::named(subject, key, claims, role_claim, forward)
+    }
+
+    fn named(
+        subject: String,
+        key: String,
+        claims: Map<String, Value>,
+        role_claim: &str,
+        forward: &[(String, HeaderName)],
+    ) -> Option<Self> {
         let roles: Vec<String> = match claims.get(role_claim) {
             Some(Value::String(role)) => vec![role.clone()],
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        let key = format!("user:{}|{}", escaped(issuer), escaped(&subject));
         let listed: Vec<String> = roles.iter().map(|role| escaped(role)).collect();
         let mut headers =
             vec![(X_USER_ID, value(escaped(&subject))?), (X_USER_ROLES, value(listed.join(","))?)];
@@ -68,6 +96,10 @@ impl Identity {
         }
         Some(Self { subject, roles, claims, key, headers })
     }
+}
+
+fn key(kind: &str, issuer: &str, name: &str) -> String {
+    format!("{kind}:{}|{}", escaped(issuer), escaped(name))
 }
 
 /// What can't stand in a header, or would be read as a separator, percent-encoded: so no two subjects look

@@ -9,6 +9,7 @@ mod authorize;
 mod choose;
 mod enter;
 mod identify;
+mod introspect;
 mod limit;
 mod reuse;
 

@@ -12,6 +12,7 @@ pub mod compression;
 pub mod fixed_window;
 pub mod hmac;
 pub mod jwt_validation;
+pub mod oauth_introspection;
 pub mod rbac;
 pub(crate) mod settings;
 pub mod ttl;
@@ -29,6 +30,7 @@ use self::{
     fixed_window::FixedWindow,
     hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
+    oauth_introspection::OAuthIntrospection,
     rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
     ttl::Ttl,
@@ -37,6 +39,7 @@ use crate::{
     config::{node::Span, places::Places},
     pattern::Pattern,
     refusal::Refusal,
+    remote::Remote,
     trail::{Said, Step, Verdict},
     upstream::Patience,
 };
@@ -96,6 +99,8 @@ pub enum Way {
     BasicAuth(BasicAuth),
     /// By a signature over the request.
     Hmac(Hmac),
+    /// By a token that its issuer is asked about.
+    OAuthIntrospection(OAuthIntrospection),
 }
 
 impl Authentication {
@@ -119,7 +124,15 @@ impl Authentication {
     pub fn by_token(&self) -> Option<&JwtValidation> {
         self.ways().iter().find_map(|way| match way {
             Way::JwtValidation(policy) => Some(policy),
-            Way::ApiKey(_) | Way::BasicAuth(_) | Way::Hmac(_) => None,
+            _ => None,
+        })
+    }
+
+    /// The first way by a token that its issuer is asked about, where there is one.
+    pub fn by_introspection(&self) -> Option<&OAuthIntrospection> {
+        self.ways().iter().find_map(|way| match way {
+            Way::OAuthIntrospection(policy) => Some(policy),
+            _ => None,
         })
     }
 }
@@ -132,6 +145,7 @@ impl Way {
             Self::ApiKey(_) => "ApiKey",
             Self::BasicAuth(_) => "BasicAuth",
             Self::Hmac(_) => "Hmac",
+            Self::OAuthIntrospection(_) => "OAuthIntrospection",
         }
     }
 
@@ -142,6 +156,7 @@ impl Way {
             Self::ApiKey(policy) => policy.key(request).map(|key| key.is_some()),
             Self::BasicAuth(policy) => policy.offered(request).map(|text| text.is_some()),
             Self::Hmac(policy) => policy.is_present(request),
+            Self::OAuthIntrospection(policy) => policy.token(request).map(|token| token.is_some()),
         }
     }
 
@@ -152,13 +167,22 @@ impl Way {
             Self::ApiKey(policy) => &policy.source,
             Self::BasicAuth(policy) => policy.source(),
             Self::Hmac(policy) => policy.source(),
+            Self::OAuthIntrospection(policy) => &policy.source,
+        }
+    }
+
+    /// Whoever is asked about credentials while requests wait.
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::OAuthIntrospection(policy) => Some(&policy.remote),
+            Self::JwtValidation(_) | Self::ApiKey(_) | Self::BasicAuth(_) | Self::Hmac(_) => None,
         }
     }
 
     /// What a client is told that sent no credential (RFC 9110 §11.6.1).
     pub(crate) fn challenge(&self) -> String {
         match self {
-            Self::JwtValidation(_) => "Bearer".to_owned(),
+            Self::JwtValidation(_) | Self::OAuthIntrospection(_) => "Bearer".to_owned(),
             Self::ApiKey(policy) => policy.challenge(),
             Self::BasicAuth(policy) => policy.challenge(),
             Self::Hmac(_) => hmac::SCHEME.to_owned(),

@@ -49,6 +49,14 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
         }
     }
 
+    pub(crate) fn remove(&self, key: &K) {
+        if let Some(shard) = self.shard(key) {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.young.remove(key);
+            shard.old.remove(key);
+        }
+    }
+
     fn put(&self, shard: &mut Generations<K, V>, key: K, value: V) {
         if shard.young.len() >= self.half {
             shard.old = std::mem::take(&mut shard.young);
@@ -76,6 +84,16 @@ mod tests {
         let held = (0..10_000u32).filter(|n| recent.get(n).is_some()).count();
         assert!(held <= 64, "{held}");
         assert!(recent.get(&9_999).is_some());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_removed_is_gone_from_both_generations() {
+        let recent = Recent::new(64);
+        for n in 0..1_000u32 {
+            recent.insert(n % 40, n);
+        }
+        (0..40).for_each(|n| recent.remove(&n));
+        assert!((0..40).all(|n| recent.get(&n).is_none()));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

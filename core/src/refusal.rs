@@ -11,7 +11,9 @@ use crate::{
     body::Body,
     host::{HostError, HostErrorKind},
     path::BadPath,
-    policy::{fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault},
+    policy::{
+        fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault, oauth_introspection,
+    },
 };
 
 /// Why a request is not answered by its service.
@@ -69,6 +71,16 @@ pub enum Refusal {
     InsufficientScope(String),
     /// Whether the token is good can't be known now.
     KeysUnavailable,
+    /// No token for its issuer to be asked about.
+    MissingAccessToken,
+    /// Several such tokens in one place.
+    AmbiguousAccessToken,
+    /// A token that proves nothing, by what its issuer says.
+    RefusedToken(oauth_introspection::TokenFault),
+    /// A token that is good, but not for this; the scopes that are wanted.
+    InsufficientAccessToken(Arc<str>),
+    /// Whether the token is good, its issuer can't be asked now.
+    IntrospectionUnavailable,
     /// The limits say no; what was drawn tells when to come again.
     RateLimited(Vec<Drawn>),
     /// The counters can't be reached.
@@ -224,6 +236,24 @@ impl Refusal {
                 "jwt_validation.keys_unavailable",
                 "Tokens can't be checked at the moment.",
             ),
+            Self::MissingAccessToken => {
+                (StatusCode::UNAUTHORIZED, "oauth_introspection.missing_token", "A bearer token is required.")
+            }
+            Self::AmbiguousAccessToken => (
+                StatusCode::BAD_REQUEST,
+                "oauth_introspection.ambiguous_token",
+                "The request carries several credentials.",
+            ),
+            Self::RefusedToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::InsufficientAccessToken(_) => {
+                let fault = oauth_introspection::TokenFault::Scope;
+                (StatusCode::FORBIDDEN, fault.code(), fault.detail())
+            }
+            Self::IntrospectionUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "oauth_introspection.unavailable",
+                "Tokens can't be checked at the moment.",
+            ),
             Self::RateLimited(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "fixed_window.exceeded",
@@ -275,7 +305,9 @@ impl Refusal {
 
     fn add_headers(&self, headers: &mut HeaderMap, realm: &str) {
         match self {
-            Self::MissingToken => put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")),
+            Self::MissingToken | Self::MissingAccessToken => {
+                put(headers, header::WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\""));
+            }
             Self::MissingCredentials(challenges) => {
                 // In one field, as hosts would join them anyway (RFC 9110 §11.6.1).
                 let each: Vec<String> = challenges.iter().map(|one| challenge_of(one, realm)).collect();
@@ -293,21 +325,22 @@ impl Refusal {
                 // RFC 9421 §5.1: what the next request shall be signed like.
                 put(headers, hmac::ACCEPT_SIGNATURE, wanted.to_string());
             }
-            Self::AmbiguousToken => {
+            Self::AmbiguousToken | Self::AmbiguousAccessToken => {
                 let challenge = format!("Bearer realm=\"{realm}\", error=\"invalid_request\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
-            Self::InvalidToken(fault) => {
+            Self::InvalidToken(_) | Self::RefusedToken(_) => {
                 let challenge = format!(
                     "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{}\"",
-                    fault.detail().trim_end_matches('.')
+                    self.detail().trim_end_matches('.')
                 );
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
-            Self::InsufficientScope(scopes) => {
-                let challenge =
-                    format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scopes}\"");
-                put(headers, header::WWW_AUTHENTICATE, challenge);
+            Self::InsufficientScope(wanted) => {
+                put(headers, header::WWW_AUTHENTICATE, wanting(realm, wanted, self.detail()));
+            }
+            Self::InsufficientAccessToken(wanted) => {
+                put(headers, header::WWW_AUTHENTICATE, wanting(realm, wanted, self.detail()));
             }
             Self::MethodNotAllowed(methods) => {
                 let listed: Vec<&str> = methods.iter().map(Method::as_str).collect();
@@ -322,7 +355,8 @@ impl Refusal {
             Self::KeysUnavailable
             | Self::EngineUnavailable
             | Self::CountersUnavailable
-            | Self::PasswordsUnavailable => {
+            | Self::PasswordsUnavailable
+            | Self::IntrospectionUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.
@@ -332,6 +366,14 @@ impl Refusal {
             _ => {}
         }
     }
+}
+
+/// What to come back with (RFC 6750 §3.1).
+fn wanting(realm: &str, scopes: &str, why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    format!(
+        "Bearer realm=\"{realm}\", error=\"insufficient_scope\", error_description=\"{why}\", scope=\"{scopes}\""
+    )
 }
 
 /// A challenge is a scheme, and maybe parameters; the realm is the request's, unless it has one of its own.

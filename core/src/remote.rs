@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::PathAndQuery};
 
 use crate::{
     body::Body,
@@ -33,6 +33,8 @@ pub enum Question {
     Keys,
     /// Whether a user may.
     Decision,
+    /// What a token means.
+    Introspection,
 }
 
 /// What came back: status, head, and the whole body.
@@ -44,12 +46,29 @@ impl Remote {
         format!("{}{}", self.service.name, self.target)
     }
 
-    /// Asks, and reads the answer up to `limit` bytes.
+    /// Asks, with JSON if anything, and reads the answer up to `limit` bytes.
     pub(crate) async fn ask<H: Host>(
         &self,
         host: &H,
         about: Question,
         method: Method,
+        content: Option<Bytes>,
+        limit: usize,
+    ) -> Result<Answer, HostError> {
+        let mut fields = HeaderMap::new();
+        if content.is_some() {
+            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        self.ask_with(host, about, method, fields, content, limit).await
+    }
+
+    /// Asks, with these fields, and reads the answer up to `limit` bytes.
+    pub(crate) async fn ask_with<H: Host>(
+        &self,
+        host: &H,
+        about: Question,
+        method: Method,
+        fields: HeaderMap,
         content: Option<Bytes>,
         limit: usize,
     ) -> Result<Answer, HostError> {
@@ -63,12 +82,12 @@ impl Remote {
         *request.method_mut() = method;
         *request.uri_mut() = target.into();
         request.extensions_mut().insert(about);
+        *request.headers_mut() = fields;
         let headers = request.headers_mut();
         headers.insert(header::HOST, endpoint.host.clone());
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("tollgate"));
         if let Some(content) = content {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
             *request.body_mut() = H::Body::full(content);
         }

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 pub use self::guard::{Guard, HEADER, TRAIL_HEADER};
-pub(crate) use self::proof::Proof;
+pub(crate) use self::proof::{How, Learnt, Proof};
 use crate::{config::node::Span, policy::Origin, refusal::Refusal};
 
 /// What became of a step.

@@ -126,6 +126,38 @@ fn each_weakening_of_authentication_is_loosened_and_each_strengthening_tightened
     assert_eq!((removed.list.len(), removed.count(Kind::Loosened)), (1, 1), "{:?}", removed.list);
 }
 
+const ASK: &str = "{name: auth, type: OAuthIntrospection, introspection_endpoint: 'http://issuer/ask', client_id: c, client_secret: hunter2, issuer: 'https://i', audience: [x], scopes: [read, write], required_claims: [role]}";
+
+#[wasm_bindgen_test(unsupported = test)]
+fn each_weakening_of_introspection_is_loosened_and_each_strengthening_tightened() {
+    let whole = with(&format!("policies: [{ASK}]"));
+    for (from, to) in [
+        (", required_claims: [role]", ""),
+        ("issuer: 'https://i', ", ""),
+        (", audience: [x]", ""),
+        ("[read, write]", "[read]"),
+        ("audience: [x]", "audience: [x], leeway_seconds: 600"),
+        ("audience: [x]", "audience: [x], cache_ttl_seconds: 600"),
+        ("audience: [x]", "audience: [x], serve_stale_seconds: 600"),
+    ] {
+        let weak = whole.replace(from, to);
+        let changes = differences(&whole, &weak);
+        assert_eq!((changes.list.len(), changes.count(Kind::Loosened)), (1, 1), "{to}: {:?}", changes.list);
+        let back = differences(&weak, &whole);
+        assert_eq!((back.list.len(), back.count(Kind::Tightened)), (1, 1), "{to}: {:?}", back.list);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_clients_secret_is_compared_and_never_shown() {
+    let old = with(&format!("policies: [{ASK}]"));
+    let told = told(&old, &old.replace("hunter2", "hunter3"));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].starts_with("auth client_secret: a secret → a secret"), "{told:?}");
+    let changes = differences(&old, &old.replace("hunter2", "hunter3"));
+    assert!(!format!("{changes:?}").contains("hunter"), "{changes:?}");
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn an_excluded_path_is_told_with_the_routes_that_lose_the_policy() {
     let old = with(&format!("policies: [{JWT}]"));

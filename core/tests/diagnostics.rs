@@ -92,6 +92,9 @@ const CASES: &[Case] = cases! {
     "70-passwords"
     "71-passwords-on-workers"
     "72-shared-secrets"
+    "75-introspection"
+    "76-introspection-secrets"
+    "77-ways-in-one-place"
 };
 
 /// What the cases include.

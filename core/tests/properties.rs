@@ -2,13 +2,14 @@
 #![cfg(not(target_family = "wasm"))]
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use proptest::{prelude::*, strategy::ValueTree, string::string_regex};
 use serde_json::{Map, Value, json};
 use tollgate_core::{
     cache::Directives,
     keys::{Found, KeySet},
     path::NormalPath,
+    policy::oauth_introspection::answer::Answer,
     verify::{Algorithm, pure},
     window::{Draw, FixedWindow},
 };
@@ -63,6 +64,38 @@ fn key() -> impl Strategy<Value = Value> {
     )
 }
 
+/// What an issuer might answer, and mostly should not.
+fn about_a_token() -> impl Strategy<Value = serde_json::Value> {
+    let single = prop_oneof![
+        Just(json!(true)),
+        Just(json!(false)),
+        Just(json!(null)),
+        Just(json!("true")),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,8}".prop_map(Value::from),
+    ];
+    let name = prop_oneof![Just("active".to_owned()), Just("Active".to_owned()), "[a-z]{1,4}".boxed()];
+    let value = single.prop_recursive(2, 8, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::vec(("[a-z]{1,4}", inner), 0..3).prop_map(|all| all.into_iter().collect()),
+        ]
+    });
+    prop_oneof![
+        4 => prop::collection::vec((name, value.clone()), 0..5).prop_map(|all| all.into_iter().collect()),
+        1 => value,
+    ]
+}
+
+fn statuses() -> impl Strategy<Value = StatusCode> {
+    prop_oneof![
+        3 => Just(StatusCode::OK),
+        1 => prop::sample::select(vec![201, 204, 302, 400, 401, 403, 500, 503])
+            .prop_map(|code| StatusCode::from_u16(code).expect("a status")),
+    ]
+}
+
 proptest! {
     #[test]
     fn hostile_bytes_may_come_as_a_key_set(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -113,6 +146,41 @@ proptest! {
         let found = Directives::read(&values);
         if !lines.iter().any(|line| line.to_ascii_lowercase().contains("no-store")) {
             prop_assert!(!found.no_store);
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_may_come_as_an_answer_about_a_token(
+        status in 100u16..600, bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let _ = Answer::read(StatusCode::from_u16(status).expect("a status"), &bytes);
+    }
+
+    #[test]
+    fn a_token_that_hostile_answers_are_about_is_active_only_where_just_that_is_said(status in statuses(), answer in about_a_token()) {
+        let read = Answer::read(status, answer.to_string().as_bytes());
+        let said = answer.get("active").filter(|_| answer.is_object() && status == StatusCode::OK);
+        match said.and_then(serde_json::Value::as_bool) {
+            Some(true) => prop_assert_eq!(read, Ok(Answer::Active(answer.as_object().cloned().unwrap_or_default()))),
+            Some(false) => prop_assert_eq!(read, Ok(Answer::Inactive)),
+            None => prop_assert!(read.is_err()),
+        }
+    }
+
+    #[test]
+    fn a_hostile_change_to_an_answer_never_makes_it_more_than_it_was(
+        answer in about_a_token(), cut in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let whole = answer.to_string().into_bytes();
+        let at = cut.index(whole.len());
+        // What is left of an object is none.
+        if answer.is_object() {
+            prop_assert!(Answer::read(StatusCode::OK, &whole[..at]).is_err());
+        }
+        let mut changed = whole;
+        changed[at] = byte;
+        if let Ok(Answer::Active(claims)) = Answer::read(StatusCode::OK, &changed) {
+            prop_assert_eq!(claims.get("active"), Some(&serde_json::Value::Bool(true)));
         }
     }
 

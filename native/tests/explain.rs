@@ -56,6 +56,32 @@ fn each_step_names_the_line_that_decides() {
 }
 
 #[test]
+fn what_an_issuer_says_of_a_token_may_be_supposed() {
+    let file = std::env::temp_dir().join(format!("tollgate-introspection-{}.yaml", std::process::id()));
+    let configuration = "services: {s: {endpoints: ['http://127.0.0.1:9']}}\nroutes: [{path: /a, target_service: s}]\n\
+        policies: [{name: auth, type: OAuthIntrospection, introspection_endpoint: 'https://issuer.example.com/ask', \
+        client_id: c, client_secret: '${SECRET:-hunter2}', scopes: [read]}]\n";
+    std::fs::write(&file, configuration).unwrap();
+    let told = |more: &[&str]| {
+        let arguments = ["explain", "-c", file.to_str().unwrap(), "/a", "-H", "Authorization: Bearer opaque"];
+        let output = tollgate(&[&arguments, more].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let active = told(&[]);
+    assert!(active.contains("`issuer.example.com` says of the token {"), "{active}");
+    assert!(active.contains("its issuer says that its token is active"), "{active}");
+    assert!(told(&["--as-user", "alice"]).contains("`alice`: its issuer"));
+    assert!(told(&["--introspection", "inactive"]).contains("oauth_introspection.inactive"));
+    let down = told(&["--introspection", "down"]);
+    assert!(down.contains("oauth_introspection.unavailable"), "{down}");
+    for told in [active, down] {
+        assert!(!told.contains("hunter2") && !told.contains("opaque"), "{told}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn a_request_may_be_made_several_times_and_the_gateway_says_when_it_is_too_much() {
     let refused = json(&["/agents/image/generate", "--as-user", "alice", "--times", "6"]);
     assert_eq!((&refused["status"], &refused["refusal"]), (&429.into(), &"fixed_window.exceeded".into()));

@@ -16,6 +16,7 @@ pub mod fake;
 pub mod judge;
 pub mod keys;
 pub mod observed;
+mod opaque;
 pub mod pattern;
 pub mod play;
 pub mod rehearse;

@@ -1,11 +1,13 @@
 //! Replays: the requests of an access log made once more of two gateways, each in its own world in memory at the
 //! time of the log, to see which would end otherwise.
 //!
-//! The rooms: [`record`] (a line of the log), `client` (a record as a request), `world` (what stands around the
+//! The rooms: [`record`] (a line of the log), `client` (a record as a request, with its token, or an
+//! `opaque` one), `world` (what stands around the
 //! gateways), [`outcome`] (how a request ended), [`tally`] (what all of them come to), `text` (for people and
 //! programs). Nothing is asked that a record does not hold; what is assumed in its place, [`ASSUMED`] says.
 
 mod client;
+mod opaque;
 pub mod outcome;
 pub mod record;
 pub mod tally;
@@ -33,7 +35,8 @@ use crate::{
 
 /// What is assumed where a record does not say.
 pub const ASSUMED: [&str; 7] = [
-    "services answer 200; keys of issuers and counters can be had; counters and caches begin empty",
+    "services answer 200; keys of issuers, what they say of tokens, and counters can be had; counters and caches begin \
+     empty",
     "a request with a user carries a token that the old policy admits, and the new one as far as that can be had \
      together: issuer, audience and required claims are there",
     "a request without a user carries no token, or where it was refused for its token, one with that fault",

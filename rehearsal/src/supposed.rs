@@ -1,5 +1,6 @@
 //! One request, explained, in a world that is supposed: services answer, the policy engine says yes, and the
-//! issuer has signed whatever token is needed, unless it is said otherwise. What was supposed is told.
+//! issuer has signed whatever token is needed, or says of it that it is active, unless it is said otherwise. What was
+//! supposed is told.
 //!
 //! The decision is the pipeline's own; only what surrounds the gateway is made up.
 
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, request, response};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tollgate_core::{
     body::Body,
     gateway::Gateway,
@@ -16,7 +17,11 @@ use tollgate_core::{
     keys::KeySet,
     path::NormalPath,
     pipeline,
-    policy::jwt_validation::{Carried, JwtValidation},
+    policy::{
+        Authentication,
+        jwt_validation::{Carried, JwtValidation},
+        oauth_introspection::OAuthIntrospection,
+    },
     remote::Question,
     trail::Trail,
     upstream::{Endpoint, Patience},
@@ -31,10 +36,10 @@ use crate::{
         world::{World as Surroundings, down},
     },
     keys::{self, Key},
-    token,
+    opaque, span, token,
 };
 
-pub use crate::fake::world::Engine;
+pub use crate::fake::world::{Engine, Issuer};
 
 /// What services are supposed to answer.
 #[derive(Debug, Clone)]
@@ -77,6 +82,8 @@ pub struct Supposed {
     pub bearer: Bearer,
     /// What the policy engine says.
     pub engine: Engine,
+    /// What issuers say that are asked about tokens.
+    pub issuer: Issuer,
     /// What services answer. None: they can't be reached.
     pub answer: Option<Answer>,
 }
@@ -105,8 +112,13 @@ pub struct World<'g> {
 impl<'g> World<'g> {
     /// Lends `gateway` such a world.
     pub fn new(gateway: &'g Gateway, supposed: Supposed) -> Self {
-        let around =
-            Around { engine: supposed.engine, answer: supposed.answer.clone(), asked: Mutex::default() };
+        let around = Around {
+            engine: supposed.engine,
+            issuer: supposed.issuer,
+            claims: Mutex::default(),
+            answer: supposed.answer.clone(),
+            asked: Mutex::default(),
+        };
         let host = FakeHost::new(supposed.now, around, &[]);
         Self { gateway, host, supposed }
     }
@@ -114,6 +126,7 @@ impl<'g> World<'g> {
     /// Supposes otherwise from now on. What time it is stays as it is.
     pub fn suppose(&mut self, supposed: Supposed) {
         self.host.world.engine = supposed.engine;
+        self.host.world.issuer = supposed.issuer;
         self.host.world.answer.clone_from(&supposed.answer);
         self.supposed = supposed;
     }
@@ -140,7 +153,15 @@ impl<'g> World<'g> {
 
     /// Puts the token that is supposed into the request.
     fn identify(&self, head: &mut request::Parts, told: &mut Vec<String>) -> Result<(), String> {
-        let Some(policy) = self.policy(head) else {
+        let authentication = self.authentication(head);
+        if let Some(policy) = authentication.and_then(Authentication::by_introspection) {
+            // For whatever token the client has by itself.
+            *lock(&self.host.world.claims) = opaque::active(policy.sample_claims("assumed"));
+        }
+        let Some(policy) = authentication.and_then(Authentication::by_token) else {
+            if let Some(policy) = authentication.and_then(Authentication::by_introspection) {
+                return self.hand_over(policy, head, told);
+            }
             if let Bearer::User { subject, .. } = &self.supposed.bearer {
                 told.push(format!("no token of `{subject}`: nothing looks for one here"));
             }
@@ -186,13 +207,50 @@ impl<'g> World<'g> {
         Ok(())
     }
 
-    /// The policy that will look for a token, if the request comes so far.
-    fn policy(&self, head: &request::Parts) -> Option<&'g JwtValidation> {
+    /// Puts a token that its issuer admits into the request, where that is supposed.
+    fn hand_over(
+        &self,
+        policy: &OAuthIntrospection,
+        head: &mut request::Parts,
+        told: &mut Vec<String>,
+    ) -> Result<(), String> {
+        let Bearer::User { subject, claims } = &self.supposed.bearer else { return Ok(()) };
+        let mut all = policy.sample_claims(subject);
+        for (name, value) in claims {
+            let value = match value {
+                Value::Null => {
+                    all.remove(name);
+                    continue;
+                }
+                value => value.clone(),
+            };
+            all.insert(name.clone(), at(name, value, self.host.now())?);
+        }
+        let all = opaque::active(all);
+        put(policy.carry(&opaque::token(&all)), head)?;
+        told.push(format!("`{subject}` holds a token that only its issuer can read"));
+        Ok(())
+    }
+
+    /// How it is found out who makes the request, if it comes so far.
+    fn authentication(&self, head: &request::Parts) -> Option<&'g Authentication> {
         let path = NormalPath::new(head.uri.path()).ok()?;
         let authority = head.headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
         let host = authority.unwrap_or_default().split(':').next().unwrap_or_default().to_ascii_lowercase();
         let found = self.gateway.router().find(&host, &path.text, head).ok()?;
-        found.plan.authentication.as_ref()?.policy.by_token()
+        Some(&*found.plan.authentication.as_ref()?.policy)
+    }
+}
+
+/// A claim; a point in time may be written relative to the clock.
+fn at(name: &str, value: Value, now: Timestamp) -> Result<Value, String> {
+    match &value {
+        Value::String(text) if ["exp", "nbf", "iat"].contains(&name) => {
+            let offset =
+                span::offset(text).ok_or_else(|| format!("`{text}` is no time relative to the clock"))?;
+            Ok((now.saturating_add_signed(offset) / 1000).into())
+        }
+        _ => Ok(value),
     }
 }
 
@@ -226,6 +284,9 @@ fn opened(token: &str) -> Option<(Map<String, Value>, Map<String, Value>)> {
 #[derive(Debug)]
 struct Around {
     engine: Engine,
+    issuer: Issuer,
+    /// What is said of tokens that were not made for the occasion.
+    claims: Mutex<Map<String, Value>>,
     answer: Option<Answer>,
     /// What was supposed on the way.
     asked: Mutex<Vec<String>>,
@@ -258,6 +319,17 @@ impl Surroundings for Around {
                 };
                 self.suppose(format!("the policy engine `{service}` {says}"));
                 self.engine.answer(endpoint)
+            }
+            Some(Question::Introspection) => {
+                let (question, _) = request.into_body().collect();
+                let made = opaque::asked_about(&question).and_then(|token| opaque::answer(&token));
+                let claims = made.unwrap_or_else(|| lock(&self.claims).clone());
+                self.suppose(match self.issuer {
+                    Issuer::Admits => format!("`{service}` says of the token {}", json!(claims)),
+                    Issuer::Refuses => format!("`{service}` says that the token is not active"),
+                    Issuer::Fails => format!("`{service}`, which is asked about tokens, is down"),
+                });
+                self.issuer.answer(endpoint, claims)
             }
             None => {
                 let Some(answer) = &self.answer else {

@@ -17,7 +17,7 @@ use crate::{
         script::{Answer, Echo, Encoding, Fault, Kind, Script, When},
         text::Content,
     },
-    coding, keys,
+    coding, keys, opaque,
     play::pieces,
 };
 
@@ -227,6 +227,13 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
         // Of nothing every server tells the length.
         Kind::Echo(Echo::Body) => (seen.pieces.clone(), seen.pieces.is_empty()),
         Kind::KeySet(keys) => json(keys::set(keys)),
+        Kind::Introspection(tokens) => {
+            let token = opaque::asked_about(&seen.body).unwrap_or_default();
+            match tokens.get(&token) {
+                Some(claims) => json(Value::Object(opaque::active(claims.clone()))),
+                None => json(json!({"active": false})),
+            }
+        }
         Kind::Decision(opa) => {
             let question: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
             let roles = question["input"]["roles"].as_array().cloned().unwrap_or_default();

@@ -27,6 +27,10 @@ const DECIDING: &[(&str, &str)] = &[
         "- {name: authentication, type: ApiKey, keys: [{hash: '${HASH}', subject: alice}], description: why}",
     ),
     (
+        "OAuthIntrospection",
+        "- {name: authentication, type: OAuthIntrospection, introspection_endpoint: 'http://issuer/ask', client_id: c, client_secret: s, scopes: [read], audience: api, description: why}",
+    ),
+    (
         "AnyOf",
         "- {name: authentication, type: AnyOf, policies: [{type: ApiKey, keys: [{hash: '${HASH}', subject: alice}]}], description: why}",
     ),

@@ -74,6 +74,50 @@ fn each_fault_of_a_token_is_the_recorded_one_and_ends_with_its_check() {
     }
 }
 
+const ASK: &str = "{name: auth, type: OAuthIntrospection, introspection_endpoint: 'http://issuer/ask', client_id: c, client_secret: s, issuer: 'https://i', audience: [x, y], scopes: [read, write], required_claims: {tier: [gold, silver]}}";
+
+#[test]
+fn each_fault_of_a_token_that_only_its_issuer_can_read_is_the_recorded_one() {
+    for fault in [
+        "missing_token",
+        "ambiguous_token",
+        "malformed",
+        "inactive",
+        "expired",
+        "not_yet_valid",
+        "issuer",
+        "audience",
+        "claims",
+        "scope",
+    ] {
+        let status = match fault {
+            "ambiguous_token" => 400,
+            "scope" => 403,
+            _ => 401,
+        };
+        let end = format!(r#""status":{status},"refusal":"oauth_introspection.{fault}""#);
+        for source in ["header: X-Token", "cookie: t", "query: t"] {
+            let old = ASK.replace("issuer:", &format!("token_from: {{{source}}}, issuer:"));
+            assert_eq!(ends(&old, &old, &end), None);
+        }
+        let refused = format!("{status} oauth_introspection.{fault}");
+        assert_eq!(ends(ASK, "", &end), Some((refused, "passed to a".to_owned())));
+    }
+    let wider = ASK.replace("scopes: [read, write], ", "");
+    let end = r#""status":403,"refusal":"oauth_introspection.scope""#;
+    let refused = "403 oauth_introspection.scope".to_owned();
+    assert_eq!(ends(ASK, &wider, end), Some((refused, "passed to a".to_owned())));
+}
+
+#[test]
+fn readable_tokens_can_be_asked_about_and_others_can_not_be_read() {
+    assert_eq!(ends(ASK, ASK, ADA), None);
+    assert_eq!(ends(ASK, &ASK.replace("[read, write]", "[admin]"), ADA), None);
+    assert_eq!(ends(JWT, ASK, ADA), None);
+    let malformed = "401 jwt_validation.malformed".to_owned();
+    assert_eq!(ends(ASK, JWT, ADA), Some(("passed to a".to_owned(), malformed)));
+}
+
 #[test]
 fn a_token_is_admitted_by_both_where_that_can_be() {
     for (from, to) in [

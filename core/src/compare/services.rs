@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
+    policy::Way,
     upstream::{Endpoint, Service, Tls},
 };
 
@@ -28,7 +29,11 @@ fn services(gateway: &Gateway) -> BTreeMap<&str, &Service> {
     let keys = gateway.rings.iter().filter_map(|ring| ring.service());
     let engines = gateway.router().plans().flat_map(|placed| &placed.plan.authorization);
     let engines = engines.filter_map(|applied| applied.engine()).map(|engine| &engine.remote.service);
-    routes.chain(keys).chain(engines).map(|service: &Arc<Service>| (&*service.name, &**service)).collect()
+    let issuers = gateway.router().plans().filter_map(|placed| placed.plan.authentication.as_ref());
+    let issuers = issuers.flat_map(|applied| applied.ways()).filter_map(Way::remote);
+    let issuers = issuers.map(|remote| &remote.service);
+    let asked = keys.chain(engines).chain(issuers);
+    routes.chain(asked).map(|service: &Arc<Service>| (&*service.name, &**service)).collect()
 }
 
 fn between(old: &Service, new: &Service) -> Vec<Change> {

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use sha2::{Digest, Sha256};
+
 use super::Kind;
 use crate::host::Timestamp;
 
@@ -29,6 +31,25 @@ pub(crate) enum Value {
     List(Vec<String>),
     /// One of a few words that have an order.
     Rank(u8, &'static str),
+    /// What nobody is to see.
+    Veiled(Veiled),
+}
+
+/// A secret as its digest: it can be compared and not be read.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Veiled([u8; 32]);
+
+impl Veiled {
+    pub(crate) fn new(secret: &str) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+}
+
+/// Not even the digest: short secrets could be guessed by it.
+impl fmt::Debug for Veiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
 }
 
 /// Which way protection gets weaker.
@@ -144,6 +165,7 @@ impl fmt::Display for Value {
             Self::Set(members) => write!(f, "[{}]", listed(&mut members.iter())),
             Self::List(members) => write!(f, "[{}]", listed(&mut members.iter())),
             Self::Rank(_, word) => f.write_str(word),
+            Self::Veiled(_) => f.write_str("a secret"),
         }
     }
 }

@@ -53,7 +53,6 @@ pub(crate) const POLICY_TYPES: &[&str] = &[
     "IpFilter",
     "Mirror",
     "Mtls",
-    "OAuthIntrospection",
     "RequestTransform",
     "RequestValidation",
     "ResponseTransform",

@@ -3,6 +3,7 @@
 mod basic_auth;
 mod cel;
 mod hmac;
+mod oauth_introspection;
 mod rbac;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub use self::{
     basic_auth::{BasicAuth, User},
     cel::Cel,
     hmac::{Hmac, SharedKey},
+    oauth_introspection::{ClientAuth, OAuthIntrospection},
     rbac::{LongRole, Rbac, Role},
 };
 use super::{
@@ -118,6 +120,7 @@ kinds! {
     ApiKey(ApiKey) = "ApiKey", Authentication;
     BasicAuth(BasicAuth) = "BasicAuth", Authentication;
     Hmac(Hmac) = "Hmac", Authentication;
+    OAuthIntrospection(OAuthIntrospection) = "OAuthIntrospection", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;

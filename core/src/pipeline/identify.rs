@@ -5,7 +5,7 @@ mod password;
 
 use std::sync::Arc;
 
-use super::account::Account;
+use super::{account::Account, introspect};
 use crate::{
     facts::Facts,
     host::Host,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Who makes the request, and what proves it.
-type Found = Result<(Arc<Identity>, Proof), Refusal>;
+pub(super) type Found = Result<(Arc<Identity>, Proof), Refusal>;
 
 /// Who makes the request, and by which way that was found out; `None` for nobody.
 pub(super) async fn identify<'p, H: Host>(
@@ -31,6 +31,7 @@ pub(super) async fn identify<'p, H: Host>(
     account: &mut Account<'_>,
 ) -> Result<Option<(Arc<Identity>, &'p Way)>, Refusal> {
     let way = applied.way(facts.head);
+    let mut learnt = None;
     let found = match way {
         Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
         Ok(Way::ApiKey(policy)) => by_key(policy, facts, &mut account.detail).map(Some),
@@ -38,12 +39,18 @@ pub(super) async fn identify<'p, H: Host>(
             password::by_password(host, policy, facts, &mut account.detail).await.map(Some)
         }
         Ok(Way::Hmac(policy)) => message::by_message(policy, facts, account).map(Some),
+        Ok(Way::OAuthIntrospection(policy)) => {
+            introspect::identify(host, policy, facts, &mut learnt, &mut account.detail).await.map(Some)
+        }
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {
         Ok(Some((identity, proof))) => proof.said(identity, facts.now),
         Ok(None) => Said::new(Verdict::Pass, "nobody: there is no credential, and none is required"),
-        Err(refusal) => Said::refused(refusal),
+        Err(refusal) => match learnt {
+            Some(learnt) => learnt.add_to(Said::refused(refusal)),
+            None => Said::refused(refusal),
+        },
     });
     match found? {
         Some((identity, _)) => Ok(Some((identity, way?))),

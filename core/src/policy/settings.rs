@@ -15,6 +15,7 @@ use super::{
     fixed_window::{FixedWindow, Per},
     hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
+    oauth_introspection::OAuthIntrospection,
     rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
 };
@@ -124,6 +125,7 @@ impl Settings for Way {
             Self::ApiKey(policy) => policy.settings(origin),
             Self::BasicAuth(policy) => policy.settings(origin),
             Self::Hmac(policy) => policy.settings(origin),
+            Self::OAuthIntrospection(policy) => policy.settings(origin),
         }
     }
 }
@@ -201,6 +203,52 @@ impl Settings for Hmac {
             Setting::neutral("label", label.clone()),
             Setting::new("tag", tag.clone(), LessIsLooser),
         ]
+    }
+}
+
+impl Settings for OAuthIntrospection {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self {
+            remote,
+            client,
+            source,
+            issuer,
+            asked: _,
+            audience,
+            scopes,
+            wanted: _,
+            required,
+            leeway_ms,
+            forward,
+            role_claim,
+            memory,
+            flights: _,
+        } = self;
+        let mut settings = vec![
+            Setting::neutral("introspection_endpoint", remote.address()),
+            Setting::neutral("client_id", client.id.as_str()),
+            Setting::neutral("client_secret", Value::Veiled(client.digest.clone())),
+            Setting::neutral("client_auth", client.way()),
+            Setting::new("issuer", issuer.clone(), LessIsLooser),
+            Setting::new("audience", Value::set(audience), Choices),
+            Setting::new("scopes", Value::set(scopes), LessIsLooser),
+            Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
+            Setting::neutral("token_from", place(source)),
+            Setting::neutral(
+                "forward_claims",
+                Value::set(forward.iter().map(|(claim, header)| format!("{claim}: {header}"))),
+            ),
+            Setting::neutral("role_claim", role_claim.as_str()),
+            Setting::neutral("timeout_ms", remote.patience.head_ms),
+            // For so long a token outlives its revocation.
+            Setting::new("cache_ttl_seconds", memory.good_ms / 1000, MoreIsLooser),
+            Setting::neutral("negative_ttl_seconds", memory.bad_ms / 1000),
+            Setting::new("serve_stale_seconds", memory.stale_ms / 1000, MoreIsLooser),
+        ];
+        settings.extend(required.iter().map(|required| {
+            Setting::new(format!("required_claims.{}", required.claim), Value::set(&required.values), Choices)
+        }));
+        settings
     }
 }
 

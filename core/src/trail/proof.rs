@@ -22,6 +22,43 @@ pub(crate) enum Proof {
         /// When it ends.
         expires_at: Option<Timestamp>,
     },
+    /// A token, as its issuer says.
+    Issuer(Learnt),
+}
+
+/// How it is known what an issuer says of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Learnt {
+    pub(crate) how: How,
+    /// So long it holds.
+    pub(crate) until: Timestamp,
+}
+
+/// How something is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The issuer was asked for this request.
+    Asked,
+    /// It was asked for another one at the same time.
+    Shared,
+    /// It was asked a moment ago.
+    Remembered,
+    /// It was asked before, and gives no answer now.
+    Stale,
+}
+
+impl Learnt {
+    /// The same, with how it is known.
+    pub(crate) fn add_to(self, said: Said) -> Said {
+        let how = match self.how {
+            How::Asked => "asked",
+            How::Shared => "shared",
+            How::Remembered => "remembered",
+            How::Stale => "stale",
+        };
+        let said = said.fact("introspection", how);
+        said.fact("remembered_until", Rfc3339(self.until).to_string())
+    }
 }
 
 impl Proof {
@@ -34,6 +71,13 @@ impl Proof {
             Self::Password { remembered: true } => "the password was checked before".to_owned(),
             Self::Password { remembered: false } => "the password is right".to_owned(),
             Self::Message => "the signature over the request is good".to_owned(),
+            Self::Issuer(Learnt { how, .. }) => match how {
+                How::Asked => "its issuer says that its token is active",
+                How::Shared => "its issuer has just said so to another request with its token",
+                How::Remembered => "its issuer said a moment ago that its token is active",
+                How::Stale => "its issuer gives no answer, and an old one still serves",
+            }
+            .to_owned(),
         };
         let mut said = Said::new(Verdict::Pass, format!("`{}`: {how}", identity.subject))
             .fact("user", identity.subject.as_str())
@@ -43,6 +87,9 @@ impl Proof {
                 Some(end) => said.fact("expires", Rfc3339(end).to_string()),
                 None => said,
             };
+        }
+        if let Self::Issuer(learnt) = self {
+            said = learnt.add_to(said);
         }
         if let Some(issuer) = identity.claims.get("iss") {
             said = said.fact("issuer", issuer.clone());

@@ -24,6 +24,11 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// What was written, to be sent to whom it is shared with; nothing where it is no text.
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_blank(&self) -> bool {
         self.0.trim_ascii().is_empty()

@@ -21,8 +21,9 @@ use tollgate_rehearsal::{
 use super::Target;
 use crate::clock::Clock;
 
-/// A request is written as for curl. Unless said otherwise, services answer 200, the policy engine allows, and a
-/// token's signature is good if the issuer's keys are not at hand.
+/// A request is written as for curl. Unless said otherwise, services answer 200, the policy engine allows, a token's
+/// signature is good if the issuer's keys are not at hand, and an issuer that is asked about a token says that it is
+/// active.
 ///
 /// Exit code 0: the request is explained, whatever came of it. 1: the configuration can't be used, or, with
 /// --fail, the gateway refuses the request. 2: the request can't be read.
@@ -70,6 +71,9 @@ pub(super) struct Explain {
     /// What the policy engine says.
     #[arg(long, value_enum, default_value = "allow")]
     engine: Engine,
+    /// What issuers say that are asked about tokens.
+    #[arg(long, value_enum, default_value = "active")]
+    introspection: Introspection,
     /// What services answer; `down` for not at all.
     #[arg(long, value_name = "STATUS", default_value = "200")]
     upstream: String,
@@ -97,6 +101,13 @@ pub(super) struct Explain {
 enum Engine {
     Allow,
     Deny,
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Introspection {
+    Active,
+    Inactive,
     Down,
 }
 
@@ -194,7 +205,12 @@ impl Explain {
             Engine::Deny => supposed::Engine::Denies,
             Engine::Down => supposed::Engine::Fails,
         };
-        Ok(Supposed { now, bearer, engine, answer: self.answer()? })
+        let issuer = match self.introspection {
+            Introspection::Active => supposed::Issuer::Admits,
+            Introspection::Inactive => supposed::Issuer::Refuses,
+            Introspection::Down => supposed::Issuer::Fails,
+        };
+        Ok(Supposed { now, bearer, engine, issuer, answer: self.answer()? })
     }
 
     fn answer(&self) -> Result<Option<Answer>, String> {

@@ -1,5 +1,7 @@
 //! What an upstream answers, as written in a case.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
@@ -63,6 +65,8 @@ pub enum Kind {
     KeySet(Vec<Key>),
     /// A policy engine's decision.
     Decision(Opa),
+    /// What an issuer says of a token: claims of those that are active, by token.
+    Introspection(BTreeMap<String, Map<String, Value>>),
     /// No answer, or no good one.
     Fault(Fault),
 }
@@ -142,6 +146,7 @@ struct Written {
     echo: Option<Echo>,
     jwks: Option<Vec<Key>>,
     opa: Option<Opa>,
+    introspection: Option<BTreeMap<String, Map<String, Value>>>,
     fault: Option<Fault>,
 }
 
@@ -153,15 +158,20 @@ impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = Written::deserialize(deserializer)?;
         let content = Content::read(written.body, written.body_size, written.stream)?;
-        let kind = match (content, written.echo, written.jwks, written.opa, written.fault) {
-            (content, None, None, None, None) => Kind::Fixed(content),
-            (None, Some(echo), None, None, None) => Kind::Echo(echo),
-            (None, None, Some(keys), None, None) => Kind::KeySet(keys),
-            (None, None, None, Some(opa), None) => Kind::Decision(opa),
-            (None, None, None, None, Some(fault)) => Kind::Fault(fault),
+        let others = [
+            written.echo.map(Kind::Echo),
+            written.jwks.map(Kind::KeySet),
+            written.opa.map(Kind::Decision),
+            written.introspection.map(Kind::Introspection),
+            written.fault.map(Kind::Fault),
+        ];
+        let mut others = others.into_iter().flatten();
+        let kind = match (content, others.next(), others.next()) {
+            (content, None, _) => Kind::Fixed(content),
+            (None, Some(kind), None) => kind,
             _ => {
                 return Err(D::Error::custom(
-                    "content, `echo`, `jwks`, `opa` and `fault` exclude one another",
+                    "content, `echo`, `jwks`, `opa`, `introspection` and `fault` exclude one another",
                 ));
             }
         };

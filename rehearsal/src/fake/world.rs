@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use serde_json::{Map, Value};
 use tollgate_core::{
     body::{Body, BodyError},
     host::{HostError, HostErrorKind},
@@ -59,6 +60,34 @@ impl Engine {
             Self::Fails => return Err(down(endpoint)),
         };
         Ok(Response::new(FakeBody::full(Bytes::from_static(text.as_bytes()))))
+    }
+}
+
+/// What an issuer is supposed to say of tokens, where nobody can be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Issuer {
+    /// That they are active.
+    #[default]
+    Admits,
+    /// That they are not.
+    Refuses,
+    /// Nothing.
+    Fails,
+}
+
+impl Issuer {
+    /// Its answer, which says `claims` where it admits the token.
+    pub(crate) fn answer(
+        self,
+        endpoint: &Endpoint,
+        claims: Map<String, Value>,
+    ) -> Result<Response<FakeBody>, HostError> {
+        let text = match self {
+            Self::Admits => Value::Object(claims).to_string(),
+            Self::Refuses => r#"{"active": false}"#.to_owned(),
+            Self::Fails => return Err(down(endpoint)),
+        };
+        Ok(Response::new(FakeBody::full(Bytes::from(text))))
     }
 }
 

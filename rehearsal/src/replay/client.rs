@@ -6,12 +6,16 @@ use http::Method;
 use serde_json::{Map, Value};
 use tollgate_core::{
     gateway::Gateway,
-    policy::jwt_validation::{Carried, JwtValidation},
+    policy::{
+        Authentication,
+        jwt_validation::{Carried, JwtValidation},
+        oauth_introspection::OAuthIntrospection,
+    },
     route::Route,
     verify::Algorithm,
 };
 
-use super::{record::Record, world::token};
+use super::{opaque, record::Record, world::token};
 use crate::{fake::request, play::Sent};
 
 /// Tokens are made for the minute, so that one user's are few.
@@ -51,14 +55,30 @@ impl<'g> Client<'g> {
                 add_query(&mut sent, &query);
             }
         }
-        let [old, new] = self.policies(record, &sent)?;
-        // A client sends its token where it has always sent it.
-        if let Some(policy) = old.or(new) {
-            for token in tokens(record, old, new) {
-                match policy.carry(&token) {
-                    Carried::Header(name, value) => sent.headers.push((name.to_string(), value)),
-                    Carried::Query(pair) => add_query(&mut sent, &pair),
+        let [before, after] = self.authentications(record, &sent)?;
+        let [old, new] = [before, after].map(|side| side.and_then(Authentication::by_token));
+        let issuers = [before, after].map(|side| side.and_then(Authentication::by_introspection));
+        // A client sends its token where it has always sent it, and of the kind that it has always been.
+        let carried: Vec<Carried> = match (old, issuers) {
+            (None, [Some(issuer), new]) => {
+                opaque::tokens(record, issuer, new).iter().map(|token| issuer.carry(token)).collect()
+            }
+            (_, [_, asked]) => match (old.or(new), asked) {
+                (Some(policy), asked) => {
+                    let tokens = tokens(record, old, new, asked);
+                    tokens.iter().map(|token| policy.carry(token)).collect()
                 }
+                (None, Some(issuer)) => {
+                    opaque::tokens(record, issuer, None).iter().map(|token| issuer.carry(token)).collect()
+                }
+                (None, None) => Vec::new(),
+            },
+        };
+        for carried in carried {
+            match carried {
+                Carried::Header(name, value) => sent.headers.push((name.to_string(), value)),
+                // A token that can be none has a tab in it, which can't stand in a query.
+                Carried::Query(pair) => add_query(&mut sent, &pair.replace('\t', "%09")),
             }
         }
         Some(sent)
@@ -72,18 +92,23 @@ impl<'g> Client<'g> {
         routes.iter().find(|route| route.serves(&method)).or(routes.first()).copied()
     }
 
-    /// The policies that check tokens, on both sides.
-    fn policies(&self, record: &Record, sent: &Sent) -> Option<[Option<&'g JwtValidation>; 2]> {
+    /// How it is found out who makes the request, on both sides.
+    fn authentications(&self, record: &Record, sent: &Sent) -> Option<[Option<&'g Authentication>; 2]> {
         let (head, _) = request(sent).ok()?.into_parts();
         Some(self.gateways.map(|gateway| {
             let found = gateway.router().find(&record.host, &record.path, &head).ok()?;
-            found.plan.authentication.as_ref()?.policy.by_token()
+            Some(&*found.plan.authentication.as_ref()?.policy)
         }))
     }
 }
 
 /// What goes where a token is looked for: nothing, one, or two where that was the fault.
-fn tokens(record: &Record, old: Option<&JwtValidation>, new: Option<&JwtValidation>) -> Vec<String> {
+fn tokens(
+    record: &Record,
+    old: Option<&JwtValidation>,
+    new: Option<&JwtValidation>,
+    asked: Option<&OAuthIntrospection>,
+) -> Vec<String> {
     let fault = record.refusal.as_deref().and_then(|reason| reason.strip_prefix("jwt_validation."));
     let unknown;
     let subject = match (&record.user, fault) {
@@ -96,7 +121,8 @@ fn tokens(record: &Record, old: Option<&JwtValidation>, new: Option<&JwtValidati
         }
     };
     // What the old one asks for is known to be there.
-    let mut claims = new.map(|policy| policy.sample_claims(subject)).unwrap_or_default();
+    let mut claims = asked.map(|policy| policy.sample_claims(subject)).unwrap_or_default();
+    claims.extend(new.map(|policy| policy.sample_claims(subject)).unwrap_or_default());
     claims.extend(old.map(|policy| policy.sample_claims(subject)).unwrap_or_default());
     let minute = record.at / MINUTE_MS * MINUTE_MS / 1000;
     claims.insert("iat".to_owned(), minute.into());

@@ -99,7 +99,9 @@ impl Line {
         match written.refusal.as_deref() {
             // Only what gets past the door has its host recorded.
             Some(_) if written.host.as_deref() == Some("") => return Self::Unusable(Unusable::TurnedAway),
-            Some("jwt_validation.keys_unavailable") => return Self::Unusable(Unusable::Unidentified),
+            Some("jwt_validation.keys_unavailable" | "oauth_introspection.unavailable") => {
+                return Self::Unusable(Unusable::Unidentified);
+            }
             _ => {}
         }
         written.record().map_or(Self::Unusable(Unusable::Incomplete), Self::Record)

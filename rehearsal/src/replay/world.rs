@@ -19,9 +19,9 @@ use tollgate_core::{
 use crate::{
     fake::{
         body::FakeBody,
-        world::{Engine, World, down},
+        world::{Engine, Issuer, World, down},
     },
-    keys,
+    keys, opaque,
 };
 
 /// Every byte of a good signature, of every number of a key, and of every secret. Odd and large, as moduli are.
@@ -52,6 +52,13 @@ impl World for Surroundings {
             None => Ok(Response::new(FakeBody::empty())),
             Some(Question::Decision) => {
                 self.engine.lock().unwrap_or_else(PoisonError::into_inner).answer(endpoint)
+            }
+            // Whoever made a token has put into it what is said of it.
+            Some(Question::Introspection) => {
+                let (question, _) = request.into_body().collect();
+                let said = opaque::asked_about(&question).and_then(|token| opaque::answer(&token));
+                let inactive = || Map::from_iter([("active".to_owned(), false.into())]);
+                Issuer::Admits.answer(endpoint, said.unwrap_or_else(inactive))
             }
             // All keys are assumed, so none are asked for.
             Some(Question::Keys) => Err(down(endpoint)),

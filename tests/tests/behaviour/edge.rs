@@ -65,6 +65,53 @@ async fn an_exact_limit_is_exact_whoever_draws_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_with_the_same_token_that_come_at_once_ask_its_issuer_once() {
+    let issuer = Upstream::open().await;
+    let policy = format!(
+        "policies: [{{name: x, type: OAuthIntrospection, introspection_endpoint: 'http://{}/', client_id: c, \
+         client_secret: s, timeout_ms: 5000}}]",
+        issuer.address()
+    );
+    let Some(worker) = worker(answering().await, &policy).await else { return };
+    let address = worker.address();
+    let sent = request("GET /app/x", &["authorization: Bearer good"], "");
+    let mut clients = JoinSet::new();
+    for _ in 0..10 {
+        let sent: Arc<Sent> = sent.clone();
+        clients.spawn(async move { client::exchange(address, &sent).await.unwrap().status });
+    }
+    let mut asked = issuer.accept().await;
+    asked.until("token_type_hint=access_token").await;
+    // The others have come meanwhile, and wait.
+    assert!(timeout(Duration::from_millis(500), issuer.accept()).await.is_err(), "it is asked again");
+    let content = r#"{"active": true, "sub": "alice"}"#;
+    asked.say(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{content}", content.len())).await;
+    let statuses = timeout(Duration::from_secs(60), clients.join_all()).await.unwrap();
+    assert_eq!(statuses, [200; 10]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_about_a_token_that_does_not_end_is_none() {
+    let issuer = Upstream::open().await;
+    let policy = format!(
+        "policies: [{{name: x, type: OAuthIntrospection, introspection_endpoint: 'http://{}/', client_id: c, \
+         client_secret: s, timeout_ms: 300}}]",
+        issuer.address()
+    );
+    let Some(worker) = worker(answering().await, &policy).await else { return };
+    let trickle = async {
+        let mut asked = issuer.accept().await;
+        asked.until("token_type_hint=access_token").await;
+        asked.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"active\": true").await;
+        asked
+    };
+    let sent = request("GET /app/x", &["authorization: Bearer good"], "");
+    let (raw, _asked) =
+        tokio::join!(soon("it is answered", client::exchange(worker.address(), &sent)), trickle);
+    assert_eq!(raw.unwrap().status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_published_replaces_what_was_deployed_unless_it_is_bad() {
     if let Some(why) = workers::unavailable() {
         assert!(std::env::var_os("CI").is_none(), "{why}");

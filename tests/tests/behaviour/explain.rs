@@ -46,7 +46,7 @@ fn supposed(claims: Option<&Map<String, Value>>, now: u64) -> Supposed {
     };
     let json = ("content-type".parse().unwrap(), "application/json".parse().unwrap());
     let answer = Answer { status: StatusCode::OK, headers: vec![json], body: Bytes::from(vec![b'x'; 2000]) };
-    Supposed { now, bearer, engine, answer: Some(answer) }
+    Supposed { now, bearer, engine, answer: Some(answer), ..Supposed::default() }
 }
 
 /// A role that the case leaves out is left out, and not supposed.

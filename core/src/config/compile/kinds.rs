@@ -1,13 +1,17 @@
 //! Each policy type compiled from its keys: values parsed, sources found, limits named.
 
+mod any_of;
 mod api_key;
 mod basic_auth;
 mod cel;
 mod engine;
+mod forward;
 mod hmac;
 mod jwt_validation;
+mod oauth_introspection;
 mod rbac;
 mod roles;
+mod tokens;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -68,6 +72,7 @@ impl Kinds {
             | Kind::ApiKey(_)
             | Kind::BasicAuth(_)
             | Kind::Hmac(_)
+            | Kind::OAuthIntrospection(_)
             | Kind::AnyOf(_) => self
                 .authentication(kind, node, services, bench)
                 .map(|policy| Compiled::Authentication(policy.into())),
@@ -106,17 +111,8 @@ impl Kinds {
         let way = |item: &Node| self.way(&written::way(item, bench.findings)?, item, services, bench);
         // All of them are looked at, so that every mistake is told.
         let ways: Vec<Option<Way>> = items.iter().map(way).collect();
-        for (way, item) in ways.iter().zip(items) {
-            if let Some(Way::JwtValidation(policy)) = way
-                && policy.optional
-            {
-                let message =
-                    "within `AnyOf` a way is taken because its credential is there: none is optional";
-                let problem = Problem::error(item.span_of("mode"), message);
-                bench.note(problem.cure("leave `mode` out, or use this policy alone"));
-            }
-        }
-        let ways = ways.into_iter().collect::<Option<_>>()?;
+        let ways = ways.into_iter().collect::<Option<Vec<_>>>()?;
+        any_of::reachable(&ways, items, bench);
         Some(Authentication::AnyOf(AnyOf { ways }))
     }
 
@@ -133,6 +129,11 @@ impl Kinds {
                 basic_auth::basic_auth(keys, node, &mut self.identity_headers, bench).map(Way::BasicAuth)
             }
             Kind::Hmac(keys) => hmac::hmac(keys, node, &mut self.identity_headers, bench).map(Way::Hmac),
+            Kind::OAuthIntrospection(keys) => {
+                let headers = &mut self.identity_headers;
+                oauth_introspection::oauth_introspection(keys, node, services, headers, bench)
+                    .map(Way::OAuthIntrospection)
+            }
             _ => None,
         }
     }

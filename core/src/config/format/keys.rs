@@ -15,7 +15,8 @@ use super::super::{
         Store, Telemetry, Timeouts,
     },
     policy::{
-        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, Rbac, TokenFrom, Ttl,
+        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, OAuthIntrospection,
+        Rbac, TokenFrom, Ttl,
     },
 };
 
@@ -161,6 +162,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         "ApiKey" => fields::<ApiKey>(),
         "BasicAuth" => fields::<BasicAuth>(),
         "Hmac" => fields::<Hmac>(),
+        "OAuthIntrospection" => fields::<OAuthIntrospection>(),
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),

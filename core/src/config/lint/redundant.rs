@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{
     rule::Rule,
-    subject::{Subject, Written},
+    subject::{Subject, Written, with_ways},
 };
 use crate::{
     config::{
@@ -56,11 +56,19 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// The keys by which policies say whom they ask.
+const ASKED: [&str; 4] = ["issuer", "jwks_uri", "introspection_endpoint", "policy_engine_endpoint"];
+
 fn unused_services(subject: &Subject<'_>) -> Vec<Problem> {
     let whole = subject.whole;
     let targets = whole.routes.iter().map(|route| route.item.value.target_service.clone());
-    let asked = subject.policies().flat_map(|policy| policy.asks());
-    let asked = asked.filter_map(|asked| Some(asked.url.parse::<Uri>().ok()?.host()?.to_owned()));
+    // Ways of `AnyOf` ask as well, and issuers in a list.
+    let asking = subject
+        .policies()
+        .flat_map(|policy| with_ways(policy.node))
+        .flat_map(|node| std::iter::once(node).chain(node.get("issuers").map_or(&[][..], Node::items)));
+    let urls = asking.flat_map(|node| ASKED.iter().filter_map(|key| node.get(key)?.text()));
+    let asked = urls.filter_map(|url| Some(url.parse::<Uri>().ok()?.host()?.to_owned()));
     let used: Vec<String> = targets.chain(asked).collect();
     let unused = whole.services.iter().filter(|(name, _)| !used.contains(name));
     unused

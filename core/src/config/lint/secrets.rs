@@ -1,7 +1,10 @@
 //! Secrets that stand in the file, where everybody who may read it can read them. Nothing that lint says shows one:
 //! the lines that it quotes are veiled.
 
-use super::{rule::Rule, subject::Subject};
+use super::{
+    rule::Rule,
+    subject::{Subject, with_ways},
+};
 use crate::config::{
     document::Whole,
     node::{Node, Span, Value},
@@ -11,7 +14,7 @@ use crate::config::{
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "secret-in-file",
     level: Severity::Warning,
-    what: "a `token`, a `secret` or a credential in a route's `headers`, written out in the file",
+    what: "a `token`, a `secret`, a `client_secret` or a credential in a route's `headers`, written out in the file",
     why: "The file lies in repositories, images and backups, and is read by more people than may know the secret. It \
           can't be changed without a new version of the file, and the old one stays in the history.",
     cure: "write `\"${NAME}\"`, without a default, and set the variable where the gateway runs",
@@ -42,17 +45,19 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
     let routes = whole.routes.iter().flat_map(|route| &route.policies);
     let overrides = whole.overrides.iter().flat_map(|on| &on.policies);
     for policy in own.chain(routes).chain(overrides) {
-        let ways = policy.node.get("policies").map_or(&[][..], Node::items);
-        secrets.extend(ways.iter().chain([policy.node]).flat_map(shared));
+        secrets.extend(with_ways(policy.node).flat_map(agreed));
     }
     secrets.retain(|(_, node)| is_written_out(node));
     secrets
 }
 
-/// The secrets of keys that were agreed on.
-fn shared<'s>(policy: &'s Node) -> impl Iterator<Item = (&'s str, &'s Node)> {
-    let keys = policy.get("keys").map_or(&[][..], Node::items);
-    keys.iter().filter_map(|key| Some(("secret", key.get("secret")?)))
+/// What was agreed on with others: a policy's own secrets, and those of its keys and issuers.
+fn agreed<'s>(policy: &'s Node) -> impl Iterator<Item = (&'s str, &'s Node)> {
+    let listed = ["keys", "issuers"].into_iter().filter_map(|list| policy.get(list)).flat_map(Node::items);
+    let named = |node: &'s Node| {
+        ["secret", "client_secret"].into_iter().filter_map(move |key| Some((key, node.get(key)?)))
+    };
+    std::iter::once(policy).chain(listed).flat_map(named)
 }
 
 /// Whether the text itself holds the value: there is no variable, or one with a default.

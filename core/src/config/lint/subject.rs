@@ -79,6 +79,15 @@ impl<'s> Written<'s> {
                 });
                 one.into_iter().chain(listed).collect()
             }
+            Kind::OAuthIntrospection(keys) => {
+                let node = self.node.get("introspection_endpoint");
+                let asked = node.map(|node| Asked {
+                    url: keys.introspection_endpoint.as_str().into(),
+                    node,
+                    what: "tokens, and the answers that decide whom to believe,",
+                });
+                asked.into_iter().collect()
+            }
             Kind::Rbac(keys) => {
                 let written =
                     keys.policy_engine_endpoint.as_deref().zip(self.node.get("policy_engine_endpoint"));
@@ -119,6 +128,12 @@ impl Written<'_> {
     pub(super) fn name(&self) -> &str {
         self.node.get("name").unwrap_or(self.node).shown()
     }
+}
+
+/// A policy, and after it its ways, where it has such.
+pub(super) fn with_ways(policy: &Node) -> impl Iterator<Item = &Node> {
+    let ways = policy.get("policies").map_or(&[][..], Node::items);
+    std::iter::once(policy).chain(ways)
 }
 
 impl<'s> Subject<'s> {

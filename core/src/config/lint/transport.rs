@@ -30,9 +30,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "plain-text-keys",
         level: Severity::Warning,
-        what: "an issuer's keys or a policy engine's answers fetched over `http:` from such a host",
+        what: "an issuer's keys or the answers of an issuer or a policy engine fetched over `http:` from such a host",
         why: "Whoever can change that traffic puts keys of their own in the place of the issuer's, and every token \
-              they sign is good; or answers in the engine's place that everything is permitted.",
+              they sign is good; or answers in the place of whoever was asked that every token is good and everything \
+              is permitted. Whoever can only see it reads the tokens that are asked about.",
         cure: "write `https:`; through a declared service, its endpoints are what counts",
         check: keys,
     },

@@ -31,7 +31,7 @@ impl TokenSource {
 
     /// The token of a request, if there is one. Two in one place are refused: who knows which one the
     /// service would believe.
-    pub(super) fn token<'r>(&self, request: &'r request::Parts) -> Result<Option<Cow<'r, str>>, Refusal> {
+    pub(crate) fn token<'r>(&self, request: &'r request::Parts) -> Result<Option<Cow<'r, str>>, Refusal> {
         match self {
             Self::Bearer => {
                 let Some(value) = single(request, &header::AUTHORIZATION)? else { return Ok(None) };

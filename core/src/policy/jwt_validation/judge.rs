@@ -80,7 +80,7 @@ fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, To
 }
 
 impl Required {
-    fn holds(&self, claims: &Map<String, Value>) -> bool {
+    pub(crate) fn holds(&self, claims: &Map<String, Value>) -> bool {
         let admitted = |value: &Value| match value {
             Value::String(text) => self.values.contains(text),
             other => self.values.contains(&other.to_string()),

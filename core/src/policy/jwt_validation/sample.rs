@@ -76,11 +76,18 @@ impl JwtValidation {
 
     /// The token where it is looked for.
     pub fn carry(&self, token: &str) -> Carried {
-        match &self.source {
-            TokenSource::Bearer => Carried::Header(header::AUTHORIZATION, format!("Bearer {token}")),
-            TokenSource::Header(name) => Carried::Header(name.clone(), token.to_owned()),
-            TokenSource::Cookie(name) => Carried::Header(header::COOKIE, format!("{name}={token}")),
-            TokenSource::Query(name) => Carried::Query(format!("{name}={token}")),
+        self.source.carry(token)
+    }
+}
+
+impl TokenSource {
+    /// The token where it is looked for.
+    pub(crate) fn carry(&self, token: &str) -> Carried {
+        match self {
+            Self::Bearer => Carried::Header(header::AUTHORIZATION, format!("Bearer {token}")),
+            Self::Header(name) => Carried::Header(name.clone(), token.to_owned()),
+            Self::Cookie(name) => Carried::Header(header::COOKIE, format!("{name}={token}")),
+            Self::Query(name) => Carried::Query(format!("{name}={token}")),
         }
     }
 }

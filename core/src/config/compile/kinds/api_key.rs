@@ -1,11 +1,11 @@
 //! `ApiKey` compiled: digests read, identities made beforehand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use http::HeaderName;
 use serde_json::{Map, Value};
 
-use super::super::Bench;
+use super::{super::Bench, forward::METADATA};
 use crate::{
     config::{instant::instant, node::Node, policy as written, problem::Problem},
     identity::Identity,
@@ -13,7 +13,6 @@ use crate::{
         api_key::{ApiKey, Known},
         jwt_validation::TokenSource,
     },
-    transform::hygiene,
 };
 
 /// Where a key is looked for unless said otherwise.
@@ -28,7 +27,7 @@ pub(super) fn api_key(
     bench.not_empty(node, "keys");
     bench.not_blank(node, &["header", "query"]);
     let source = source(keys, node, bench);
-    let forward = forward(&keys.forward_metadata, node, identity_headers, bench);
+    let forward = METADATA.compile(&keys.forward_metadata, node, identity_headers, bench);
     let mut known = HashMap::new();
     let mut whole = true;
     for (key, place) in node.members("keys", &keys.keys) {
@@ -73,34 +72,6 @@ fn source(keys: &written::ApiKey, node: &Node, bench: &Bench<'_>) -> Option<Toke
             }
         },
     }
-}
-
-pub(super) fn forward(
-    written: &BTreeMap<String, String>,
-    node: &Node,
-    identity_headers: &mut Vec<HeaderName>,
-    bench: &Bench<'_>,
-) -> Vec<(String, HeaderName)> {
-    let mut forward = Vec::new();
-    for (name, header) in written {
-        let node = node.get("forward_metadata").and_then(|map| map.get(name)).unwrap_or(node);
-        match HeaderName::from_bytes(header.as_bytes()) {
-            // Fields that clients need for themselves are not taken off requests, so they can't be trusted.
-            Ok(header) if !hygiene::concerns(&header) => {
-                let message = format!("`{}` can't carry metadata: clients send it themselves", node.shown());
-                bench
-                    .note(Problem::error(node.span, message).cure("use a name of its own, such as `X-Plan`"));
-            }
-            Ok(header) => {
-                identity_headers.push(header.clone());
-                forward.push((name.clone(), header));
-            }
-            Err(_) => {
-                bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
-            }
-        }
-    }
-    forward
 }
 
 /// `None` where it can't be read, `Some(None)` where there is none.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::HeaderName;
 use serde_json::{Map, Value};
 
-use super::{super::Bench, api_key};
+use super::{super::Bench, api_key, forward::METADATA};
 use crate::{
     config::{Host, node::Node, policy as written, problem::Problem},
     identity::Identity,
@@ -28,7 +28,7 @@ pub(super) fn basic_auth(
     bench.not_empty(node, "users");
     bench.not_blank(node, &["realm"]);
     let realm = realm(&keys.realm, node, bench);
-    let forward = api_key::forward(&keys.forward_metadata, node, identity_headers, bench);
+    let forward = METADATA.compile(&keys.forward_metadata, node, identity_headers, bench);
     let mut users = HashMap::new();
     let mut whole = true;
     for (user, place) in node.members("users", &keys.users) {

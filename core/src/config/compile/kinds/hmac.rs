@@ -6,7 +6,7 @@ use base64ct::{Base64, Encoding};
 use http::HeaderName;
 use serde_json::{Map, Value};
 
-use super::{super::Bench, api_key};
+use super::{super::Bench, api_key, forward::METADATA};
 use crate::{
     config::{
         node::Node,
@@ -43,7 +43,7 @@ pub(super) fn hmac(
         bench.note(Problem::error(node.span_of("tag"), "this `tag` holds what no signature can"));
     }
     let required = components(keys, node, bench);
-    let forward = api_key::forward(&keys.forward_metadata, node, identity_headers, bench);
+    let forward = METADATA.compile(&keys.forward_metadata, node, identity_headers, bench);
     let mut known = HashMap::new();
     let mut whole = true;
     for (key, place) in node.members("keys", &keys.keys) {

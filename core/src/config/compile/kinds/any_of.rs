@@ -1,0 +1,54 @@
+//! `AnyOf` checked: each way must be reachable. Two that look in the same place are one too many, as the first that
+//! finds a credential decides.
+
+use crate::{
+    config::{compile::Bench, node::Node, problem::Problem},
+    policy::{Way, jwt_validation::TokenSource},
+};
+
+/// Notes ways that would never be asked; `items` are where they are written.
+pub(super) fn reachable(ways: &[Way], items: &[Node], bench: &Bench<'_>) {
+    for (way, item) in ways.iter().zip(items) {
+        if let Way::JwtValidation(policy) = way
+            && policy.optional
+        {
+            let message = "within `AnyOf` a way is taken because its credential is there: none is optional";
+            let problem = Problem::error(item.span_of("mode"), message);
+            bench.note(problem.cure("leave `mode` out, or use this policy alone"));
+        }
+    }
+    let all = || ways.iter().zip(items);
+    for (at, (way, item)) in all().enumerate() {
+        let Some((first, place)) = all().take(at).find(|(other, _)| other.source() == way.source()) else {
+            continue;
+        };
+        let names = (way.name(), first.name());
+        let message = match names {
+            (own, other) if own == other => format!("a second `{own}` looks {} too", place_of(way.source())),
+            (own, other) => format!("`{own}` looks {} as `{other}` does", place_of(way.source())),
+        };
+        let cure = match way {
+            Way::BasicAuth(_) | Way::Hmac(_) => "leave one of them out",
+            Way::ApiKey(_) => "give it a `header` or a `query` of its own",
+            Way::JwtValidation(_) | Way::OAuthIntrospection(_) => {
+                "give one of them a place of its own, such as `token_from: {header: X-Access-Token}`, or put them on \
+                 routes of their own"
+            }
+        };
+        bench.note(
+            Problem::error(item.span_of("type"), format!("{message}, so it would never be asked"))
+                .related(place.span_of("type"), "the first that finds a credential decides")
+                .cure(cure),
+        );
+    }
+}
+
+/// In words; the names of fields and parameters may be values of variables.
+fn place_of(source: &TokenSource) -> &'static str {
+    match source {
+        TokenSource::Bearer => "for a bearer token in `Authorization`",
+        TokenSource::Header(_) => "into the same header",
+        TokenSource::Cookie(_) => "into the same cookie",
+        TokenSource::Query(_) => "into the same query parameter",
+    }
+}
