@@ -20,6 +20,7 @@ use tollgate_core::{
     body::{Body, BodyError, Coding},
     cache::{CacheKey, Lifetime, Stored},
     config::{self, NoFiles},
+    content_digest::ContentDigest,
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
@@ -50,6 +51,9 @@ impl Body for NoBody {
         Some(self.0.len() as u64)
     }
     fn bounded(self, _: u64) -> Self {
+        self
+    }
+    fn proven(self, _: ContentDigest) -> Self {
         self
     }
     fn compress(self, _: Coding) -> Self {

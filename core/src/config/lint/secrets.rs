@@ -50,7 +50,7 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
 }
 
 /// The secrets of keys that were agreed on.
-fn shared<'s>(policy: &'s Node) -> impl Iterator<Item = (&'s str, &'s Node)> {
+fn shared(policy: &Node) -> impl Iterator<Item = (&str, &Node)> {
     let keys = policy.get("keys").map_or(&[][..], Node::items);
     keys.iter().filter_map(|key| Some(("secret", key.get("secret")?)))
 }
