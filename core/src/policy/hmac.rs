@@ -6,7 +6,7 @@
 
 pub(crate) mod component;
 mod fault;
-pub(crate) mod structured;
+pub mod structured;
 
 use std::{collections::HashMap, fmt, sync::Arc};
 

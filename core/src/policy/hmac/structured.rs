@@ -20,41 +20,53 @@ const MAX_PARAMETERS: usize = 16;
 
 /// A bare item (RFC 8941 §3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Bare {
+pub enum Bare {
+    /// A whole number.
     Integer(i64),
-    /// In thousandths.
+    /// A decimal, in thousandths.
     Decimal(i64),
+    /// A string.
     Text(String),
+    /// A token.
     Token(String),
+    /// A byte sequence.
     Bytes(Vec<u8>),
+    /// A boolean.
     Flag(bool),
 }
 
-pub(crate) type Parameters = Vec<(String, Bare)>;
+/// Parameters, in their order.
+pub type Parameters = Vec<(String, Bare)>;
 
 /// An item with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
-    pub(crate) value: Bare,
-    pub(crate) parameters: Parameters,
+pub struct Item {
+    /// What it is.
+    pub value: Bare,
+    /// What is said of it.
+    pub parameters: Parameters,
 }
 
 /// An inner list (RFC 8941 §3.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InnerList {
-    pub(crate) items: Vec<Item>,
-    pub(crate) parameters: Parameters,
+pub struct InnerList {
+    /// Its members.
+    pub items: Vec<Item>,
+    /// What is said of it.
+    pub parameters: Parameters,
 }
 
 /// A member of a dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Member {
+pub enum Member {
+    /// An item.
     Item(Item),
+    /// An inner list.
     List(InnerList),
 }
 
 /// All lines of a field as one. `None` where there is none, it is no text, or it is too long.
-pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let mut lines = headers.get_all(name).iter();
     let mut all = lines.next()?.to_str().ok()?.to_owned();
     for line in lines {
@@ -65,7 +77,7 @@ pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// Reads a dictionary (RFC 8941 §4.2.2). `None` for what is none.
-pub(crate) fn dictionary(text: &str) -> Option<Vec<(String, Member)>> {
+pub fn dictionary(text: &str) -> Option<Vec<(String, Member)>> {
     if text.len() > MAX_BYTES {
         return None;
     }
@@ -98,7 +110,7 @@ pub(crate) fn dictionary(text: &str) -> Option<Vec<(String, Member)>> {
 }
 
 /// Whether a text is a key of dictionaries.
-pub(crate) fn is_key(text: &str) -> bool {
+pub fn is_key(text: &str) -> bool {
     let mut rest = Reader(text.as_bytes());
     rest.key().is_some() && rest.0.is_empty()
 }
@@ -389,65 +401,5 @@ mod tests {
         let most = parameters(MAX_PARAMETERS);
         assert!(dictionary(&most).is_some() && dictionary(&parameters(MAX_PARAMETERS + 1)).is_none());
         assert!(dictionary(&format!("a=\"{}\"", "x".repeat(MAX_BYTES))).is_none());
-    }
-}
-
-#[cfg(all(test, not(target_family = "wasm")))]
-mod properties {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn bare() -> impl Strategy<Value = Bare> {
-        prop_oneof![
-            (-999_999_999_999_999i64..=999_999_999_999_999).prop_map(Bare::Integer),
-            (-999_999_999_999_999i64..=999_999_999_999_999).prop_map(Bare::Decimal),
-            "[ -~]{0,12}".prop_map(Bare::Text),
-            "[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]{0,8}".prop_map(Bare::Token),
-            proptest::collection::vec(any::<u8>(), 0..9).prop_map(Bare::Bytes),
-            any::<bool>().prop_map(Bare::Flag),
-        ]
-    }
-
-    fn parameters() -> impl Strategy<Value = Parameters> {
-        proptest::collection::btree_map("[a-z*][a-z0-9_.*-]{0,5}", bare(), 0..4)
-            .prop_map(|map| map.into_iter().collect())
-    }
-
-    fn item() -> impl Strategy<Value = Item> {
-        (bare(), parameters()).prop_map(|(value, parameters)| Item { value, parameters })
-    }
-
-    fn member() -> impl Strategy<Value = Member> {
-        let list = (proptest::collection::vec(item(), 0..4), parameters());
-        prop_oneof![
-            item().prop_map(Member::Item),
-            list.prop_map(|(items, parameters)| Member::List(InnerList { items, parameters })),
-        ]
-    }
-
-    proptest! {
-        /// Whatever is written is read as what it was.
-        #[test]
-        fn writing_loses_nothing(members in proptest::collection::btree_map("[a-z][a-z0-9]{0,5}", member(), 0..5)) {
-            let members: Vec<(String, Member)> = members.into_iter().collect();
-            let each = |(name, member): &(String, Member)| match member {
-                Member::Item(item) => format!("{name}={item}"),
-                Member::List(list) => format!("{name}={list}"),
-            };
-            let text = members.iter().map(each).collect::<Vec<_>>().join(", ");
-            prop_assert_eq!(dictionary(&text), Some(members), "{}", text);
-        }
-
-        /// Nothing makes it stumble.
-        #[test]
-        fn any_text_is_read_or_not(text in "\\PC{0,64}") {
-            let _ = dictionary(&text);
-        }
-
-        #[test]
-        fn any_near_miss_is_read_or_not(text in "[a=(\");:1?.,\\\\ -]{0,40}") {
-            let _ = dictionary(&text);
-        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn reachable(ways: &[Way], items: &[Node], bench: &Bench<'_>) {
     }
     let all = || ways.iter().zip(items);
     for (at, (way, item)) in all().enumerate() {
-        let Some((first, place)) = all().take(at).find(|(other, _)| other.source() == way.source()) else {
+        let Some((first, place)) = all().take(at).find(|(other, _)| is_same_place(other, way)) else {
             continue;
         };
         let names = (way.name(), first.name());
@@ -41,6 +41,12 @@ pub(super) fn reachable(ways: &[Way], items: &[Node], bench: &Bench<'_>) {
                 .cure(cure),
         );
     }
+}
+
+/// Whether both would take the same credential. Of one field, schemes are told apart.
+fn is_same_place(one: &Way, other: &Way) -> bool {
+    let is_basic = |way: &Way| matches!(way, Way::BasicAuth(_));
+    one.source() == other.source() && is_basic(one) == is_basic(other)
 }
 
 /// In words; the names of fields and parameters may be values of variables.
