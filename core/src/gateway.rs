@@ -8,6 +8,7 @@ use http::HeaderName;
 use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
     config::{node::Span, places::Places},
+    failures::Failures,
     job::Job,
     keys::{KeyRing, KeySet},
     route::Router,
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub(crate) only_host: Option<String>,
     pub(crate) trusted: Trusted,
     pub(crate) limits: Limits,
+    /// Who has presented too many wrong credentials, where that is limited.
+    pub(crate) failures: Option<Failures>,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
     pub(crate) rings: Vec<Arc<KeyRing>>,

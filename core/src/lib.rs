@@ -18,6 +18,7 @@ pub mod compare;
 pub mod config;
 pub mod event;
 pub mod facts;
+mod failures;
 pub mod gateway;
 pub mod host;
 pub mod identity;

@@ -8,6 +8,7 @@ mod attempt;
 mod authorize;
 mod choose;
 mod enter;
+mod failures;
 mod identify;
 mod limit;
 mod reuse;
@@ -127,7 +128,11 @@ async fn exchange<'g, H: Host>(
     let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
     let mut credential = None;
     if let Some(applied) = authentication {
-        let (identity, way) = identify::identify(host, applied, &facts, account).await?;
+        failures::check(gateway, &facts, account)?;
+        let (identity, way) = match identify::identify(host, applied, &facts, account).await {
+            Ok(found) => found,
+            Err(refusal) => return Err(failures::count(gateway, host, refusal, &facts, account).await),
+        };
         account.identity = Some(identity);
         credential = Some(way);
     }

@@ -51,6 +51,11 @@ pub enum Refusal {
     AmbiguousToken,
     /// A token that proves nothing.
     InvalidToken(TokenFault),
+    /// So many wrong credentials from one address that none is looked at for a while.
+    TooManyFailures {
+        /// For how long.
+        left_ms: u64,
+    },
     /// Whether the token is good can't be known now.
     KeysUnavailable,
     /// The limits say no; what was drawn tells when to come again.
@@ -109,6 +114,12 @@ impl Refusal {
     /// What clients are told.
     pub(crate) fn detail(&self) -> &'static str {
         self.parts().2
+    }
+
+    /// Whether a credential was there and proved nothing. The codes of those that were not there say `missing`.
+    pub(crate) fn is_wrong_credential(&self) -> bool {
+        let (status, code, _) = self.parts();
+        status == StatusCode::UNAUTHORIZED && !code.contains(".missing_")
     }
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
@@ -171,6 +182,11 @@ impl Refusal {
                 "The request carries several credentials.",
             ),
             Self::InvalidToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::TooManyFailures { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "authentication.too_many_failures",
+                "Too many wrong credentials came from this address; try again later.",
+            ),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "jwt_validation.keys_unavailable",
@@ -257,6 +273,9 @@ impl Refusal {
                 if let Some(seconds) = Drawn::retry_after(drawn) {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
+            }
+            Self::TooManyFailures { left_ms } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(left_ms.div_ceil(1000)));
             }
             Self::KeysUnavailable | Self::EngineUnavailable | Self::CountersUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -86,6 +86,7 @@ const CASES: &[Case] = cases! {
     "60-cel"
     "61-api-keys"
     "62-any-of"
+    "80-failed-auth"
 };
 
 /// What the cases include.

@@ -42,6 +42,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::new("limits.header_timeout_ms", limits.header_timeout_ms, MoreIsLooser),
         Setting::new("limits.max_body_bytes", limits.max_body_bytes, Ceiling),
         Setting::new("limits.max_connections", limits.max_connections, MoreIsLooser),
+        Setting::new("limits.failed_auth_per_minute", limits.failed_auth_per_minute, Ceiling),
         Setting::neutral("limits.drain_timeout_ms", limits.drain_timeout_ms),
         Setting::neutral("listeners", Value::set(host.listeners.iter().map(|one| &one.address))),
         Setting::neutral("admin.address", host.admin.as_ref().map(|admin| admin.address.clone())),

@@ -19,6 +19,7 @@ use super::{
     services::Services,
 };
 use crate::{
+    failures::Failures,
     gateway::{Gateway, Settings},
     identity::{X_USER_ID, X_USER_ROLES},
     path::NormalPath,
@@ -142,6 +143,7 @@ pub(super) fn compile(
         only_host: top.public_domain.as_deref().filter(|_| top.enforce_domain).and_then(host_of),
         trusted: Trusted(networks(whole, &bench)),
         limits: top.limits.clone(),
+        failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
         rings,
         every_ring,
