@@ -25,6 +25,7 @@ pub mod problem;
 pub mod schema;
 mod services;
 pub mod variables;
+mod veil;
 #[cfg(feature = "yaml")]
 mod yaml;
 
@@ -124,7 +125,7 @@ fn finish_and(
     variables::fill(&mut root, variables, &findings);
     let whole = Whole::read(&root, &findings);
     let gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
-    let report = reported(sources, findings);
+    let report = reported(veil::private_keys(sources, whole.root), findings);
     let gateway = gateway.filter(|_| !report.has_errors());
     if let Some(gateway) = &gateway {
         look(&whole, gateway, &report.files);

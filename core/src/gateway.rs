@@ -9,6 +9,7 @@ use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
     config::{node::Span, places::Places},
     failures::Failures,
+    identity_token::IdentityToken,
     job::Job,
     keys::{KeyRing, KeySet},
     route::Router,
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub(crate) failures: Option<Failures>,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
+    /// How services are told who makes a request.
+    pub(crate) identity_token: Option<IdentityToken>,
     pub(crate) rings: Vec<Arc<KeyRing>>,
     /// Those and the fixed ones.
     pub(crate) every_ring: Vec<Arc<KeyRing>>,

@@ -13,6 +13,7 @@ use crate::{
     cache::{CacheKey, Lifetime, Stored},
     event::Event,
     job::Job,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -78,6 +79,9 @@ pub trait Host: Sized {
         message: &[u8],
         signature: &[u8],
     ) -> Result<bool, HostError>;
+
+    /// A signature over `message`, made with `key`. An unusable key is an error.
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError>;
 
     /// Work that outlives the response. The host runs [`crate::job::run`] when it sees fit.
     fn defer(&self, job: Job);

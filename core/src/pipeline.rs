@@ -11,7 +11,9 @@ mod enter;
 mod failures;
 mod identify;
 mod limit;
+mod publish;
 mod reuse;
+mod vouch;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -112,6 +114,9 @@ async fn exchange<'g, H: Host>(
     account: &mut Account<'g>,
 ) -> Result<Response<H::Body>, Refusal> {
     let Context { gateway, host, entrance, .. } = *context;
+    if let Some(answered) = publish::answer(context, &head, account) {
+        return answered;
+    }
     let Found { route, plan } = choose::choose(gateway, entrance, &head, account)?;
     let path = &*entrance.path.text;
     let mut facts = Facts {
@@ -158,8 +163,9 @@ async fn exchange<'g, H: Host>(
             if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
         }
         None => {
-            let request =
-                attempt::Outgoing { route, plan, identity: identity.as_deref(), credential, granted };
+            let token = vouch::vouch(context, &route.service, account).await?;
+            let identity = identity.as_deref();
+            let request = attempt::Outgoing { route, plan, identity, credential, granted, token };
             let fetched = attempt::attempt(context, request, head, body, account).await?;
             match &mut lookup {
                 Some(lookup) => {

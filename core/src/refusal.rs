@@ -68,6 +68,8 @@ pub enum Refusal {
     NotTrue,
     /// Whether the user may can't be known now.
     EngineUnavailable,
+    /// The token that the service relies on can't be signed now.
+    SigningUnavailable,
     /// The service can't be reached or does not speak HTTP.
     BadGateway,
     /// The service has not answered in time.
@@ -209,6 +211,11 @@ impl Refusal {
                 "rbac.unavailable",
                 "Permissions can't be checked at the moment.",
             ),
+            Self::SigningUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "identity_token.unavailable",
+                "The service can't be told who makes the request at the moment.",
+            ),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "upstream.failed", "The service can't be reached."),
             Self::GatewayTimeout => {
                 (StatusCode::GATEWAY_TIMEOUT, "upstream.timeout", "The service did not answer in time.")
@@ -277,7 +284,10 @@ impl Refusal {
             Self::TooManyFailures { left_ms } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(left_ms.div_ceil(1000)));
             }
-            Self::KeysUnavailable | Self::EngineUnavailable | Self::CountersUnavailable => {
+            Self::KeysUnavailable
+            | Self::EngineUnavailable
+            | Self::CountersUnavailable
+            | Self::SigningUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.

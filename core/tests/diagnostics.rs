@@ -87,6 +87,10 @@ const CASES: &[Case] = cases! {
     "61-api-keys"
     "62-any-of"
     "80-failed-auth"
+    "81-identity-token-in-vain"
+    "82-identity-token"
+    "83-identity-token-keys"
+    "84-identity-token-workers"
 };
 
 /// What the cases include.

@@ -15,6 +15,7 @@ use tollgate_core::{
     host::{Host, HostError, Peer, Timestamp},
     job::{self, Job},
     pipeline,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -152,6 +153,10 @@ impl Host for NativeHost {
         signature: &[u8],
     ) -> Result<bool, HostError> {
         crate::verify::verify(algorithm, key, message, signature)
+    }
+
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError> {
+        crate::sign::sign(key, message)
     }
 
     fn defer(&self, job: Job) {

@@ -21,5 +21,6 @@ pub mod log;
 pub mod metrics;
 mod notice;
 pub mod server;
+pub mod sign;
 pub mod trails;
 pub mod verify;

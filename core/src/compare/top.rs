@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::document::{Admin, LogFormat, StoreType},
     gateway::Gateway,
+    identity_token::IdentityToken,
 };
 
 pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
@@ -34,7 +35,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         StoreType::Memory => "Memory",
         StoreType::Redis => "Redis",
     };
-    vec![
+    let mut settings = vec![
         Setting::neutral("public_domain", gateway.public_domain.clone()),
         Setting::new("enforce_domain", gateway.only_host.is_some(), LessIsLooser),
         Setting::new("limits.max_header_bytes", limits.max_header_bytes, MoreIsLooser),
@@ -52,6 +53,30 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::neutral("telemetry.access_log", format),
         Setting::neutral("telemetry.access_log.path", log.map(|log| log.path.clone())),
         Setting::neutral("telemetry.prometheus", host.telemetry.prometheus),
+    ];
+    settings.extend(tokens(gateway.identity_token.as_ref()));
+    settings
+}
+
+/// What stands in tokens and who believes them; of keys their names alone.
+fn tokens(token: Option<&IdentityToken>) -> Vec<Setting> {
+    let published = token.and_then(|token| token.published.as_ref());
+    vec![
+        Setting::neutral("identity_token.issuer", token.map(|token| token.issuer.clone())),
+        Setting::neutral(
+            "identity_token.key",
+            token.map_or(Value::Nothing, |token| Value::list(token.keys.iter().map(|key| &key.kid))),
+        ),
+        Setting::neutral(
+            "identity_token.ttl_seconds",
+            token.map_or(Value::Nothing, |token| Value::from(token.ttl_ms / 1000)),
+        ),
+        Setting::neutral("identity_token.header", token.map(|token| token.header.to_string())),
+        Setting::neutral(
+            "identity_token.claims",
+            token.map_or(Value::Nothing, |token| Value::set(&token.claims)),
+        ),
+        Setting::neutral("identity_token.publish_at", published.map(|published| published.path.clone())),
     ]
 }
 

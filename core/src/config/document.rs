@@ -3,6 +3,7 @@
 //!
 //! Nothing here is checked beyond its type: meaning is [`super::compile`]'s.
 
+mod identity_token;
 mod service;
 
 use std::{collections::BTreeMap, fmt};
@@ -12,7 +13,10 @@ use serde::{
     de::{self, DeserializeOwned, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
-pub use self::service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts};
+pub use self::{
+    identity_token::IdentityToken,
+    service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts},
+};
 use super::{
     decode::decode,
     findings::Findings,
@@ -142,6 +146,8 @@ pub struct Document {
     pub telemetry: Telemetry,
     /// Who may have single requests explained while serving. Nobody unless written.
     pub explain: Option<Explain>,
+    /// Signed tokens by which services are told who makes a request. None unless written.
+    pub identity_token: Option<IdentityToken>,
 }
 
 impl Default for Document {
@@ -157,6 +163,7 @@ impl Default for Document {
             store: Store::default(),
             telemetry: Telemetry::default(),
             explain: None,
+            identity_token: None,
         }
     }
 }

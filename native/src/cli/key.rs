@@ -1,6 +1,9 @@
-//! `tollgate key`: API keys and the digests by which a configuration knows them.
+//! `tollgate key`: what is secret in configurations, made here: API keys and the digests by which a configuration knows
+//! them, and pairs of keys that sign identity tokens.
 
-use std::{io::Read, process::ExitCode};
+mod pair;
+
+use std::{io::Read, path::PathBuf, process::ExitCode};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::{Args, Subcommand};
@@ -15,7 +18,7 @@ pub(super) struct Key {
     action: Action,
 }
 
-/// Exit code 0: done. 1: there is no randomness, or no key to be read.
+/// Exit code 0: done. 1: there is no randomness, or no key that can be read.
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key, and print it with what to write into the configuration. It is shown once and kept nowhere.
@@ -29,6 +32,20 @@ enum Action {
     },
     /// Read a key from standard input and print its `sha256:…`.
     Hash,
+    /// Make a pair of keys that signs identity tokens, and print it as a private JSON Web Key, for `identity_token.key`.
+    Pair {
+        /// What it signs with.
+        #[arg(long, value_enum, default_value = "eddsa")]
+        algorithm: pair::Signing,
+        /// What it is called in tokens; its thumbprint unless said otherwise.
+        #[arg(long)]
+        kid: Option<String>,
+    },
+    /// Print the public halves of private JSON Web Keys as a key set, for services.
+    Jwks {
+        /// Files, one key each; standard input where none is named.
+        files: Vec<PathBuf>,
+    },
 }
 
 impl Key {
@@ -54,6 +71,14 @@ impl Key {
                 }
                 super::print(format_args!("{}\n", digest(key)))
             }
+            Action::Pair { algorithm, kid } => match pair::generate(algorithm, kid) {
+                Ok(jwk) => super::print(format_args!("{jwk}\n")),
+                Err(error) => super::fail(1, error),
+            },
+            Action::Jwks { files } => match pair::public_set(&files) {
+                Ok(set) => super::print(format_args!("{set}\n")),
+                Err(error) => super::fail(1, error),
+            },
         }
     }
 }

@@ -14,6 +14,7 @@ use tollgate_core::{
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
+    signing::PrivateKey,
     trail::Trail,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
@@ -168,6 +169,12 @@ impl<W: World> Host for FakeHost<W> {
         self.lend(Facility::Verification)?;
         let verified = self.world.verify(algorithm, key, message, signature);
         verified.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "a key that can't be used here"))
+    }
+
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError> {
+        self.lend(Facility::Signing)?;
+        let unusable = || HostError::new(HostErrorKind::Unavailable, "a key that can't be used here");
+        self.world.sign(key, message).ok_or_else(unusable)
     }
 
     fn defer(&self, job: Job) {

@@ -4,14 +4,15 @@
 use super::{rule::Rule, subject::Subject};
 use crate::config::{
     document::Whole,
-    node::{Node, Span, Value},
+    node::{Node, Value},
     problem::{Problem, Severity, SourceFile},
+    veil::veil,
 };
 
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "secret-in-file",
     level: Severity::Warning,
-    what: "a `token`, a `secret` or a credential in a route's `headers`, written out in the file",
+    what: "a `token`, a `secret`, a private `key` or a credential in a route's `headers`, written out in the file",
     why: "The file lies in repositories, images and backups, and is read by more people than may know the secret. It \
           can't be changed without a new version of the file, and the old one stays in the history.",
     cure: "write `\"${NAME}\"`, without a default, and set the variable where the gateway runs",
@@ -32,6 +33,9 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
     let of = |owner: &str, key: &'static str| Some((key, whole.root.get(owner)?.get(key)?));
     let mut secrets: Vec<(&str, &Node)> =
         [of("admin", "token"), of("explain", "secret")].into_iter().flatten().collect();
+    let keys = of("identity_token", "key").map_or(&[][..], |(_, key)| key.each());
+    let is_file = |key: &Node| key.text().is_some_and(|text| text.starts_with("file:"));
+    secrets.extend(keys.iter().filter(|key| !is_file(key)).map(|key| ("key", key)));
     for route in &whole.routes {
         let Some(Node { value: Value::Map(entries), .. }) = route.item.node.get("headers") else { continue };
         let credentials =
@@ -68,31 +72,4 @@ pub(super) fn veiled(sources: &[SourceFile], whole: &Whole<'_>) -> Vec<SourceFil
         }
     }
     files
-}
-
-fn veil(text: &str, span: Span) -> String {
-    let (line, first) = (span.line as usize, span.column as usize);
-    let hidden = |column: usize| (first..first + span.length as usize).contains(&column);
-    let star = |(column, c): (usize, char)| if hidden(column) && !c.is_whitespace() { '*' } else { c };
-    let lines = (1..).zip(text.split_inclusive('\n'));
-    lines
-        .map(|(number, content)| match number == line {
-            true => (1..).zip(content.chars()).map(star).collect(),
-            false => content.to_owned(),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use wasm_bindgen_test::wasm_bindgen_test;
-
-    use super::*;
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_veil_moves_nothing() {
-        let text = "a: 1\r\nb: \"sé cret\" # why\n";
-        let span = Span { file: 0, line: 2, column: 4, length: 9 };
-        assert_eq!(veil(text, span), "a: 1\r\nb: *** ***** # why\n");
-    }
 }
