@@ -3,6 +3,7 @@
 //! Text → marked tree ([`node`]) → includes merged, variables filled → document ([`document`], [`policy`]) →
 //! checked and compiled ([`compile`]). Files and variables are lent by the caller; nothing here reads either.
 
+mod blot;
 pub mod bundle;
 pub mod compile;
 mod decode;
@@ -23,9 +24,8 @@ pub mod policy;
 pub mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
-mod services;
+pub(crate) mod services;
 pub mod variables;
-mod veil;
 #[cfg(feature = "yaml")]
 mod yaml;
 
@@ -111,7 +111,7 @@ fn finish(
 /// The same, and has a look at a configuration in which there is no error.
 fn finish_and(
     gathered: Option<Gathered>,
-    sources: Vec<SourceFile>,
+    mut sources: Vec<SourceFile>,
     findings: Findings,
     files: &dyn Files,
     variables: &dyn Variables,
@@ -125,7 +125,8 @@ fn finish_and(
     variables::fill(&mut root, variables, &findings);
     let whole = Whole::read(&root, &findings);
     let gateway = compile::compile(&whole, files, &sources, complete, host, &findings);
-    let report = reported(veil::private_keys(sources, whole.root), findings);
+    blot::secrets(&root, &mut sources);
+    let report = reported(sources, findings);
     let gateway = gateway.filter(|_| !report.has_errors());
     if let Some(gateway) = &gateway {
         look(&whole, gateway, &report.files);

@@ -9,9 +9,10 @@ use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
     config::{node::Span, places::Places},
     failures::Failures,
+    host::Timestamp,
     identity_token::IdentityToken,
     job::Job,
-    keys::{KeyRing, KeySet},
+    keys::{KeyRing, KeySet, Standing},
     route::Router,
     trail::Guard,
     transform::forwarded::Trusted,
@@ -94,6 +95,11 @@ impl Gateway {
         for ring in &self.every_ring {
             ring.assume(keys.clone());
         }
+    }
+
+    /// How it stands with the keys that are fetched from issuers.
+    pub fn key_standings(&self, now: Timestamp) -> impl Iterator<Item = Standing> {
+        self.rings.iter().map(move |ring| ring.standing(now))
     }
 
     /// Work that spares the first requests a wait: fetching keys. Not needed for correctness.

@@ -71,7 +71,8 @@ pub trait Host: Sized {
         max_bytes: u64,
     ) -> Self::Body;
 
-    /// Whether `signature` over `message` was made by the owner of `key`. An unusable key is an error.
+    /// Whether `signature` over `message` was made by the owner of `key`. An unusable key is an error. Asked only
+    /// about what can be a signature by that key at all, and never about HMAC.
     async fn verify(
         &self,
         algorithm: Algorithm,

@@ -11,8 +11,9 @@ pub enum Job {
     RefreshKeys(Arc<KeyRing>),
 }
 
-/// Does the work. Failures are noted in what the job works on, where the next request finds them.
-pub async fn run<H: Host>(host: &H, job: Job) {
+/// Does the work. A failure is noted in what the job works on, where the next request finds it; what is returned is for
+/// those who operate the gateway.
+pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {
     match job {
         Job::RefreshKeys(ring) => ring.refresh(host).await,
     }

@@ -1,7 +1,8 @@
 //! Signing keys of an issuer (RFC 7517): fetched when first needed, refreshed in the background, and kept
 //! when the issuer is down. What is known is used; only when nothing was ever known is nothing possible.
 //!
-//! The rules are a small state machine over `(state, now)`; the fetch around it is [`KeyRing::refresh`].
+//! The rules are a small state machine over `(state, now)`; the fetch around it is [`KeyRing::refresh`]. Where an
+//! issuer that is only named has its keys is found out in `discovery`.
 
 use std::{
     sync::{
@@ -16,9 +17,11 @@ use serde_json::Value;
 
 use crate::{
     cache::Directives,
+    discovery::Discovery,
     host::{Host, Timestamp},
     remote::{Answer, Question, Remote},
-    verify::{Algorithm, PublicKey},
+    upstream::Service,
+    verify::{self, Algorithm, PublicKey, SecretKey},
 };
 
 /// A set larger than this is refused: an issuer has a handful of keys.
@@ -29,8 +32,12 @@ const MAX_KEYS: usize = 128;
 const DEFAULT_FRESHNESS: Duration = Duration::from_secs(600);
 /// What an issuer may say is bounded to this.
 const FRESHNESS_BOUNDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(86_400));
-/// No issuer is asked more often than this, whatever tokens clients make up.
+/// Of an issuer whose keys are known no refresh begins sooner after another.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
+/// How often, in the long run, a name that no key has makes an issuer be asked, whatever tokens clients make up…
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// … and how often in a row: a rotation is noticed at once even when somebody has just made up a name.
+const LOOKS_IN_A_ROW: u64 = 5;
 /// While no key was ever had, an issuer is asked this often.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 /// A refresh that has not ended by then never will: a platform may take its context from a request and tell
@@ -44,6 +51,18 @@ const WAITS: usize = 250;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: Vec<PublicKey>,
+    secrets: Vec<SecretKey>,
+    /// Whether there is but one key, which goes by any name: a secret that is written alone has none of its own.
+    goes_by_any_name: bool,
+}
+
+/// A key that may check a token.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'k> {
+    /// By arithmetic that the host lends.
+    Public(&'k PublicKey),
+    /// By an HMAC, which is done here.
+    Secret(&'k SecretKey),
 }
 
 /// Why no key was found.
@@ -60,26 +79,47 @@ impl KeySet {
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let set: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list named `keys`")?;
-        Ok(Self {
-            keys: keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key).ok()).collect(),
-        })
+        let mut found = Self::default();
+        for key in keys.iter().take(MAX_KEYS) {
+            match verify::key(key) {
+                Ok(verify::Key::Public(key)) => found.keys.push(key),
+                Ok(verify::Key::Secret(key)) => found.secrets.push(key),
+                Err(_) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// A set of one secret.
+    pub fn of_secret(secret: SecretKey) -> Self {
+        Self { keys: Vec::new(), secrets: vec![secret], goes_by_any_name: true }
     }
 
     /// How many keys can be used.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.secrets.len()
     }
 
     /// Whether no key can be used.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether a key serves one of these algorithms.
+    pub fn serves(&self, algorithms: &[Algorithm]) -> bool {
+        algorithms.iter().any(|&algorithm| {
+            self.keys.iter().any(|key| key.serves(algorithm))
+                || self.secrets.iter().any(|key| key.serves(algorithm))
+        })
     }
 
     /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
-    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
-        let mut fitting = self.keys.iter().filter(|key| {
-            key.serves(algorithm) && kid.is_none_or(|wanted| key.kid.as_deref() == Some(wanted))
-        });
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found<'_>> {
+        let kid = kid.filter(|_| !self.goes_by_any_name);
+        let named = |own: &Option<String>| kid.is_none_or(|wanted| own.as_deref() == Some(wanted));
+        let public = self.keys.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
+        let secret = self.secrets.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
+        let mut fitting = public.map(Found::Public).chain(secret.map(Found::Secret));
         let first = fitting.next()?;
         fitting.next().is_none().then_some(first)
     }
@@ -88,40 +128,123 @@ impl KeySet {
 /// Where an issuer's keys come from, and the last good set.
 #[derive(Debug)]
 pub struct KeyRing {
-    source: Option<Remote>,
+    source: Source,
+    /// How long after it has ceased to be fresh a set serves on, while no other can be had.
+    max_stale_ms: u64,
     state: Mutex<State>,
     refreshing: Refreshing,
+}
+
+/// Where keys come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// From the configuration, or from a file beside it: never fetched.
+    Given,
+    /// From an address.
+    At(Remote),
+    /// From where the issuer says that they are.
+    Discovered(Discovery),
 }
 
 #[derive(Debug, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
+    fetched_at: Option<Timestamp>,
     fresh_until: Timestamp,
     attempted_at: Option<Timestamp>,
+    /// When the looks for unknown names would all be spared again.
+    looks_until: Timestamp,
     failure: Option<String>,
+    failures: u64,
+}
+
+/// How it stands with the keys of an issuer, for those who operate the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where they come from.
+    pub source: String,
+    /// How many can be used; none while nothing was ever had.
+    pub keys: usize,
+    /// When the last good set came.
+    pub fetched_at: Option<Timestamp>,
+    /// Whether it is older than the issuer said that it may be.
+    pub stale: bool,
+    /// Whether tokens can be judged by it still.
+    pub serving: bool,
+    /// Attempts that failed since the configuration was loaded.
+    pub failures: u64,
+    /// Why the last attempt failed, if it did.
+    pub failure: Option<String>,
 }
 
 impl KeyRing {
     /// Keys that stand in the configuration or in a file beside it: never fetched.
     pub(crate) fn fixed(keys: KeySet) -> Self {
         let state = State { keys: Some(Arc::new(keys)), fresh_until: Timestamp::MAX, ..State::default() };
-        Self { source: None, state: Mutex::new(state), refreshing: Refreshing::default() }
+        Self {
+            source: Source::Given,
+            max_stale_ms: 0,
+            state: Mutex::new(state),
+            refreshing: Refreshing::default(),
+        }
     }
 
-    /// Keys to be fetched.
-    pub(crate) fn remote(source: Remote) -> Self {
-        Self { source: Some(source), state: Mutex::default(), refreshing: Refreshing::default() }
+    /// Keys to be fetched, and for how long they serve on when they can't be fetched again.
+    pub(crate) fn fetched(source: Source, max_stale_ms: u64) -> Self {
+        Self { source, max_stale_ms, state: Mutex::default(), refreshing: Refreshing::default() }
     }
 
-    /// Where keys are fetched; none where they are given.
-    pub(crate) fn source(&self) -> Option<&Remote> {
-        self.source.as_ref()
+    /// Where keys come from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// How long after it has ceased to be fresh a set serves on.
+    pub(crate) fn max_stale_ms(&self) -> u64 {
+        self.max_stale_ms
+    }
+
+    /// The service that is asked first.
+    pub(crate) fn service(&self) -> Option<&Arc<Service>> {
+        match &self.source {
+            Source::Given => None,
+            Source::At(remote) => Some(&remote.service),
+            Source::Discovered(discovery) => Some(discovery.service()),
+        }
+    }
+
+    /// Whether the keys are known only by asking somebody.
+    pub(crate) fn is_remote(&self) -> bool {
+        !matches!(self.source, Source::Given)
+    }
+
+    fn shown_source(&self) -> String {
+        match &self.source {
+            Source::Given => "the configuration".to_owned(),
+            Source::At(remote) => remote.address(),
+            Source::Discovered(discovery) => discovery.issuer().to_owned(),
+        }
+    }
+
+    /// How it stands.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        let state = self.lock();
+        Standing {
+            source: self.shown_source(),
+            keys: state.keys.as_ref().map_or(0, |keys| keys.len()),
+            fetched_at: state.fetched_at,
+            stale: state.keys.is_some() && now >= state.fresh_until,
+            serving: state.serving(now, self.max_stale_ms).is_some(),
+            failures: state.failures,
+            failure: state.failure.clone(),
+        }
     }
 
     /// What tells the keys that are known from others: name and digest.
     pub(crate) fn fingerprints(&self) -> Vec<String> {
         let keys = self.lock().keys.clone().unwrap_or_default();
-        keys.keys.iter().map(PublicKey::fingerprint).collect()
+        let public = keys.keys.iter().map(PublicKey::fingerprint);
+        public.chain(keys.secrets.iter().map(SecretKey::fingerprint)).collect()
     }
 
     /// Puts a set in the place of what is known, for good.
@@ -130,17 +253,21 @@ impl KeyRing {
         state.keys = Some(Arc::new(keys));
         state.fresh_until = Timestamp::MAX;
         state.attempted_at = Some(Timestamp::MAX);
+        state.looks_until = Timestamp::MAX;
+        state.failure = None;
     }
 
     /// The set that is known now, whoever asks; starts a refresh in the background when it is due.
     pub(crate) fn current<H: Host>(self: &Arc<Self>, host: &H, now: Timestamp) -> Option<Arc<KeySet>> {
         let (keys, due) = {
             let mut state = self.lock();
-            let due = state.keys.is_some() && now >= state.fresh_until && state.may_attempt(now);
+            // Without a set that serves there is nothing to go on with meanwhile: then it is waited for instead.
+            let serves = state.serving(now, self.max_stale_ms).is_some();
+            let due = serves && now >= state.fresh_until && state.may_attempt(now);
             if due {
                 state.attempted_at = Some(now);
             }
-            (state.keys.clone(), due)
+            (state.serving(now, self.max_stale_ms).cloned(), due)
         };
         if due {
             host.defer(crate::job::Job::RefreshKeys(self.clone()));
@@ -148,8 +275,8 @@ impl KeyRing {
         keys
     }
 
-    /// The set in which the key was found, or else the newest that can be had: an unknown `kid` may be a
-    /// rotation, so it makes the ring look once, but no more often than [`MIN_INTERVAL`].
+    /// The set in which the key was found. A name that no key has may be that of a new one, so the ring looks, but
+    /// only now and then. What can't be told is said to be so: an issuer that is down makes no token a bad one.
     pub(crate) async fn holding<H: Host>(
         self: &Arc<Self>,
         host: &H,
@@ -169,33 +296,51 @@ impl KeyRing {
             }
             // Somebody else's refresh may just have ended, so look again before asking.
             let fetch = {
-                let mut state = self.lock();
-                let found = state.keys.as_ref().is_some_and(|keys| keys.find(kid, algorithm).is_some());
-                let fetch = !found && self.source.is_some() && state.may_attempt(host.now());
+                let (mut state, now) = (self.lock(), host.now());
+                let serving = state.serving(now, self.max_stale_ms);
+                let found = serving.is_some_and(|keys| keys.find(kid, algorithm).is_some());
+                let fetch = !found && self.is_remote() && state.may_look(now, self.max_stale_ms);
                 if fetch {
-                    state.attempted_at = Some(host.now());
+                    state.attempted_at = Some(now);
                 }
                 fetch
             };
             if fetch {
-                self.refresh(host).await;
+                // What came of it is looked at below.
+                let _ = self.refresh(host).await;
             }
             break;
         }
-        let keys = self.lock().keys.clone().ok_or(NoKey::Unavailable)?;
-        if keys.find(kid, algorithm).is_some() { Ok(keys) } else { Err(NoKey::Unknown) }
+        let state = self.lock();
+        match state.serving(host.now(), self.max_stale_ms) {
+            None => Err(NoKey::Unavailable),
+            Some(keys) if keys.find(kid, algorithm).is_some() => Ok(keys.clone()),
+            Some(_) if state.failure.is_some() => Err(NoKey::Unavailable),
+            Some(_) => Err(NoKey::Unknown),
+        }
     }
 
-    /// Fetches the set. A failure is remembered for the log, and the last good set stays.
-    pub async fn refresh<H: Host>(&self, host: &H) {
-        let Some(source) = &self.source else { return };
+    /// Fetches the set. A failure is remembered, and the last good set stays; what is returned says both.
+    pub async fn refresh<H: Host>(&self, host: &H) -> Result<(), String> {
         // A client that leaves drops this future: the flag must fall with it.
-        let Some(_raised) = self.refreshing.raise(host.now()) else { return };
-        let fetched = match source.ask(host, Question::Keys, Method::GET, None, MAX_SET_BYTES).await {
-            Ok(answer) => read(&answer),
-            Err(error) => Err(error.to_string()),
+        let Some(_raised) = self.refreshing.raise(host.now()) else { return Ok(()) };
+        let fetched = match &self.source {
+            Source::Given => return Ok(()),
+            Source::At(remote) => fetch(remote, host).await,
+            Source::Discovered(discovery) => match discovery.keys(host).await {
+                Ok(remote) => fetch(&remote, host).await,
+                Err(why) => Err(why),
+            },
         };
-        self.lock().settle(fetched, host.now());
+        let now = host.now();
+        let mut state = self.lock();
+        state.settle(fetched, now);
+        let Some(why) = &state.failure else { return Ok(()) };
+        let left = match state.serving(now, self.max_stale_ms) {
+            Some(_) => "the last ones serve on",
+            None => "no token can be judged by them",
+        };
+        Err(format!("the keys of `{}` can't be fetched, {left}: {why}", self.shown_source()))
     }
 
     /// Why the last refresh failed, if it did.
@@ -205,6 +350,13 @@ impl KeyRing {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn fetch<H: Host>(remote: &Remote, host: &H) -> Result<(KeySet, Duration), String> {
+    match remote.ask(host, Question::Keys, Method::GET, None, MAX_SET_BYTES).await {
+        Ok(answer) => read(&answer),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -222,9 +374,27 @@ fn read(answer: &Answer) -> Result<(KeySet, Duration), String> {
 }
 
 impl State {
+    /// The set by which tokens are judged: one that is fresh, or was not too long ago.
+    fn serving(&self, now: Timestamp, max_stale_ms: u64) -> Option<&Arc<KeySet>> {
+        self.keys.as_ref().filter(|_| now < self.fresh_until.saturating_add(max_stale_ms))
+    }
+
+    /// Whether the issuer may be asked for a name that no key has. It is then taken as asked.
+    fn may_look(&mut self, now: Timestamp, max_stale_ms: u64) -> bool {
+        if self.serving(now, max_stale_ms).is_none() {
+            return self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(FIRST_INTERVAL));
+        }
+        let interval = millis(LOOK_INTERVAL);
+        let may = self.looks_until <= now.saturating_add(interval * (LOOKS_IN_A_ROW - 1));
+        if may {
+            self.looks_until = self.looks_until.max(now).saturating_add(interval);
+        }
+        may
+    }
+
+    /// Whether the issuer may be asked again for what is known.
     fn may_attempt(&self, now: Timestamp) -> bool {
-        let interval = if self.keys.is_some() { MIN_INTERVAL } else { FIRST_INTERVAL };
-        self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(interval))
+        self.attempted_at.is_none_or(|then| now.saturating_sub(then) >= millis(MIN_INTERVAL))
     }
 
     fn settle(&mut self, fetched: Result<(KeySet, Duration), String>, now: Timestamp) {
@@ -234,10 +404,14 @@ impl State {
                 if self.keys.as_deref() != Some(&keys) {
                     self.keys = Some(Arc::new(keys));
                 }
+                self.fetched_at = Some(now);
                 self.fresh_until = now.saturating_add(millis(freshness));
                 self.failure = None;
             }
-            Err(failure) => self.failure = Some(failure),
+            Err(failure) => {
+                self.failure = Some(failure);
+                self.failures += 1;
+            }
         }
     }
 }
@@ -310,6 +484,20 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_name_of_two_kinds_of_key_leads_to_the_one_of_the_algorithm() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let set = json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "a"},
+            {"kty": "oct", "k": "A".repeat(43), "kid": "a"},
+        ]});
+        let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
+        assert!(matches!(set.find(Some("a"), Algorithm::EdDSA), Some(Found::Public(_))));
+        assert!(matches!(set.find(Some("a"), Algorithm::HS256), Some(Found::Secret(_))));
+        assert!(set.find(Some("a"), Algorithm::HS384).is_none());
+        assert!(set.serves(&[Algorithm::HS256]) && !set.serves(&[Algorithm::HS512, Algorithm::RS256]));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn the_last_good_set_survives_a_failure() {
         let mut state = State::default();
         state.settle(Ok((set(&[Some("a")]), Duration::from_secs(60))), 0);
@@ -333,9 +521,30 @@ mod tests {
     fn made_up_key_names_do_not_hammer_the_issuer() {
         let mut state = State::default();
         state.settle(Ok((set(&[Some("a")]), Duration::from_secs(600))), 0);
+        let looks = |state: &mut State, now| (0..100).filter(|_| state.may_look(now, 0)).count();
+        assert_eq!(looks(&mut state, 0), 5);
+        assert_eq!(looks(&mut state, 9_999), 0);
+        assert_eq!(looks(&mut state, 10_000), 1);
+        // In the long run one in ten seconds, however many ask.
+        assert_eq!((1..=30).map(|second| looks(&mut state, 10_000 + second * 1_000)).sum::<usize>(), 3);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_set_serves_on_for_as_long_as_it_may_and_no_longer() {
+        let mut state = State::default();
+        state.settle(Ok((set(&[Some("a")]), Duration::from_secs(60))), 0);
+        state.settle(Err("down".to_owned()), 60_000);
+        assert!(state.serving(60_000 + 4_999, 5_000).is_some());
+        assert!(state.serving(60_000 + 5_000, 5_000).is_none());
+        assert!(state.serving(59_999, 0).is_some() && state.serving(60_000, 0).is_none());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_issuer_without_keys_that_serve_is_asked_once_a_second() {
+        let mut state = State::default();
+        assert!(state.may_look(0, 0));
         state.attempted_at = Some(0);
-        assert!(!state.may_attempt(9_999));
-        assert!(state.may_attempt(10_000));
+        assert!(!state.may_look(999, 0) && state.may_look(1_000, 0));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

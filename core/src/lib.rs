@@ -16,6 +16,7 @@ pub mod body;
 pub mod cache;
 pub mod compare;
 pub mod config;
+mod discovery;
 pub mod event;
 pub mod facts;
 mod failures;

@@ -134,12 +134,14 @@ async fn exchange<'g, H: Host>(
     let mut credential = None;
     if let Some(applied) = authentication {
         failures::check(gateway, &facts, account)?;
-        let (identity, way) = match identify::identify(host, applied, &facts, account).await {
-            Ok(found) => found,
+        match identify::identify(host, applied, &facts, account).await {
+            Ok(Some((identity, way))) => {
+                account.identity = Some(identity);
+                credential = Some(way);
+            }
+            Ok(None) => {}
             Err(refusal) => return Err(failures::count(gateway, host, refusal, &facts, account).await),
-        };
-        account.identity = Some(identity);
-        credential = Some(way);
+        }
     }
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();

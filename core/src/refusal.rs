@@ -56,6 +56,8 @@ pub enum Refusal {
         /// For how long.
         left_ms: u64,
     },
+    /// A good token that was not granted these scopes.
+    InsufficientScope(String),
     /// Whether the token is good can't be known now.
     KeysUnavailable,
     /// The limits say no; what was drawn tells when to come again.
@@ -76,6 +78,12 @@ pub enum Refusal {
     GatewayTimeout,
     /// The client's body broke off.
     BodyBroken,
+}
+
+impl From<TokenFault> for Refusal {
+    fn from(fault: TokenFault) -> Self {
+        Self::InvalidToken(fault)
+    }
 }
 
 /// What a refusal needs to know of the request to be written.
@@ -189,6 +197,11 @@ impl Refusal {
                 "authentication.too_many_failures",
                 "Too many wrong credentials came from this address; try again later.",
             ),
+            Self::InsufficientScope(_) => (
+                StatusCode::FORBIDDEN,
+                "jwt_validation.scope",
+                "The token was not granted what is needed here.",
+            ),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "jwt_validation.keys_unavailable",
@@ -269,6 +282,11 @@ impl Refusal {
                     "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"{}\"",
                     fault.detail().trim_end_matches('.')
                 );
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::InsufficientScope(scopes) => {
+                let challenge =
+                    format!("Bearer realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{scopes}\"");
                 put(headers, header::WWW_AUTHENTICATE, challenge);
             }
             Self::MethodNotAllowed(methods) => {

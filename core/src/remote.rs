@@ -39,6 +39,11 @@ pub enum Question {
 pub(crate) type Answer = Response<Bytes>;
 
 impl Remote {
+    /// Where it leads, for people.
+    pub(crate) fn address(&self) -> String {
+        format!("{}{}", self.service.name, self.target)
+    }
+
     /// Asks, and reads the answer up to `limit` bytes.
     pub(crate) async fn ask<H: Host>(
         &self,

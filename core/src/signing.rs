@@ -121,31 +121,26 @@ fn thumbprint(material: &Material) -> String {
 /// Signatures in pure Rust.
 #[cfg(feature = "verify")]
 pub mod pure {
-    use jwt_compact::{
-        Algorithm as Sign, AlgorithmSignature,
-        alg::{Ed25519, Es256},
-        jwk::JsonWebKey,
-    };
+    use rsa::signature::Signer;
 
-    use super::{Algorithm, PrivateKey};
+    use super::{Material, PrivateKey};
 
     /// A signature over `message`; `None` where the halves of the key don't belong together.
     pub fn sign(key: &PrivateKey, message: &[u8]) -> Option<Vec<u8>> {
-        let jwk: JsonWebKey<'_> = serde_json::from_value(key.private_jwk()).ok()?;
-        match key.algorithm {
-            Algorithm::EdDSA => made(&Ed25519, &jwk, message),
-            Algorithm::ES256 => made(&Es256, &jwk, message),
-            _ => None,
+        match &key.public.material {
+            Material::Ed25519(public) => {
+                let pair = ed25519_dalek::SigningKey::from_bytes(&key.secret);
+                let is_whole = pair.verifying_key().as_bytes() == public;
+                is_whole.then(|| pair.sign(message).to_bytes().to_vec())
+            }
+            Material::Ec { point, .. } => {
+                let pair = p256::ecdsa::SigningKey::from_slice(&key.secret).ok()?;
+                let is_whole = pair.verifying_key().to_encoded_point(false).as_bytes() == point;
+                let sign = || -> p256::ecdsa::Signature { pair.sign(message) };
+                is_whole.then(|| sign().to_bytes().to_vec())
+            }
+            Material::Rsa { .. } => None,
         }
-    }
-
-    fn made<'k, A>(algorithm: &A, jwk: &'k JsonWebKey<'_>, message: &[u8]) -> Option<Vec<u8>>
-    where
-        A: Sign,
-        A::SigningKey: TryFrom<&'k JsonWebKey<'k>>,
-    {
-        let key = A::SigningKey::try_from(jwk).ok()?;
-        Some(algorithm.sign(&key, message).as_bytes().into_owned())
     }
 }
 

@@ -24,14 +24,34 @@ use tokio::net::TcpListener;
 use tollgate_core::{config::document::Admin as Settings, pattern::Pattern};
 
 use crate::{
-    metrics::Metrics,
+    clock::Clock,
+    metrics::{CONTENT_TYPE, Metrics},
+    server::Snapshot,
     trails::{MAX_WANTED, Trails},
 };
+
+/// All that the page of metrics tells of.
+#[derive(Debug, Clone)]
+pub struct MetricsPage {
+    /// What this process counts.
+    pub metrics: Arc<Metrics>,
+    /// The configuration in force, whose issuers have keys.
+    pub gateway: Snapshot,
+    /// By which keys are old.
+    pub clock: Clock,
+}
+
+impl MetricsPage {
+    fn render(&self) -> String {
+        let standings: Vec<_> = self.gateway.load().key_standings(self.clock.now()).collect();
+        self.metrics.render(&standings)
+    }
+}
 
 /// What the admin listener shows.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    metrics: Option<Arc<Metrics>>,
+    metrics: Option<MetricsPage>,
     trails: Arc<Trails>,
     token: Option<Arc<str>>,
     ready: Arc<AtomicBool>,
@@ -41,7 +61,7 @@ impl Admin {
     /// `metrics` is what to show; none where they are switched off. `ready` falls when the gateway drains.
     pub fn new(
         settings: &Settings,
-        metrics: Option<Arc<Metrics>>,
+        metrics: Option<MetricsPage>,
         trails: Arc<Trails>,
         ready: Arc<AtomicBool>,
     ) -> Self {
@@ -103,9 +123,9 @@ async fn readiness(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     match &admin.metrics {
-        Some(metrics) => {
-            let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
-            ([kind], Body::from(metrics.render())).into_response()
+        Some(page) => {
+            let kind = (header::CONTENT_TYPE, CONTENT_TYPE);
+            ([kind], Body::from(page.render())).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -159,6 +179,9 @@ fn json(status: StatusCode, value: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
+    use tollgate_core::config::{self, Host, NoFiles};
+
     use super::*;
 
     async fn ask(address: SocketAddr, path: &str, token: Option<&str>) -> String {
@@ -176,7 +199,16 @@ mod tests {
     async fn metrics_need_the_token_and_health_does_not() {
         let settings = Settings { token: Some("right".to_owned()), ..Settings::default() };
         let ready = Arc::new(AtomicBool::new(true));
-        let admin = Admin::new(&settings, Some(Arc::default()), Arc::default(), ready.clone());
+        let text = "services: {a: {endpoints: [\"http://a\"]}}\nroutes: [{path: /, target_service: a}]\npolicies:\n- \
+                    {name: authentication, type: JWT_Validation, issuer: \"http://issuer.test/\"}\n";
+        let loaded = config::load("t", text.to_owned(), &NoFiles, &|_: &str| None, Host::Native);
+        let gateway = loaded.gateway.expect(&loaded.report.render());
+        let page = MetricsPage {
+            metrics: Arc::default(),
+            gateway: Arc::new(ArcSwap::from_pointee(gateway)),
+            clock: Clock::System,
+        };
+        let admin = Admin::new(&settings, Some(page), Arc::default(), ready.clone());
         let (listener, address) = Admin::bind("127.0.0.1:0").await.unwrap();
         let serving = tokio::spawn(admin.serve(listener));
         assert!(ask(address, "/healthz", None).await.starts_with("HTTP/1.1 200"));
@@ -185,7 +217,9 @@ mod tests {
             let answer = ask(address, "/metrics", token).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {wanted}")), "{answer}");
         }
-        assert!(ask(address, "/metrics", Some("right")).await.contains("# TYPE "));
+        let page = ask(address, "/metrics", Some("right")).await;
+        assert!(page.contains("# TYPE "));
+        assert!(page.contains("\ntollgate_keys_serving{source=\"http://issuer.test/\"} 0\n"), "{page}");
         ready.store(false, Ordering::Relaxed);
         assert!(ask(address, "/readyz", None).await.starts_with("HTTP/1.1 503"));
         assert!(ask(address, "/healthz", None).await.starts_with("HTTP/1.1 200"));

@@ -167,7 +167,9 @@ impl Host for NativeHost {
         };
         let host = self.clone();
         runtime.spawn(async move {
-            job::run(&host, job).await;
+            if let Err(why) = job::run(&host, job).await {
+                crate::notice::say(why);
+            }
             drop(room);
         });
     }

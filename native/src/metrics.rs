@@ -3,6 +3,8 @@
 //! Only numbers with a fixed set of names: a label that a client could choose would grow without bound.
 //! What happened to single requests stands in the access log.
 
+mod keys;
+
 use std::{
     fmt::{self, Write},
     sync::{
@@ -11,7 +13,7 @@ use std::{
     },
 };
 
-use tollgate_core::event::Event;
+use tollgate_core::{event::Event, keys::Standing};
 
 use crate::log::AccessLog;
 
@@ -100,10 +102,10 @@ impl Metrics {
     }
 
     /// The text exposition format, version 0.0.4.
-    pub fn render(&self) -> String {
+    pub fn render(&self, keys: &[Standing]) -> String {
         let mut text = String::with_capacity(4096);
         // Writing to a `String` does not fail.
-        let _ = self.write(&mut text);
+        let _ = self.write(&mut text).and_then(|()| keys::write(&mut text, keys));
         text
     }
 
@@ -196,7 +198,7 @@ mod tests {
         for status in [101, 200, 204, 404, 503, 999] {
             metrics.count(&event(status, (status == 404).then_some("route.not_found")));
         }
-        let text = metrics.render();
+        let text = metrics.render(&[]);
         for line in [
             "tollgate_requests_total{status=\"1xx\"} 1",
             "tollgate_requests_total{status=\"2xx\"} 2",
@@ -213,7 +215,7 @@ mod tests {
     fn what_would_have_been_refused_is_counted_apart_from_what_was() {
         let metrics = Metrics::default();
         metrics.count(&Event { shadow: Some("rbac.denied"), ..event(200, None) });
-        let text = metrics.render();
+        let text = metrics.render(&[]);
         for line in ["tollgate_shadow_refusals_total 1", "tollgate_refusals_total 0"] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
@@ -223,14 +225,14 @@ mod tests {
     fn a_gauge_falls_when_its_guard_is_dropped() {
         let metrics = Metrics::default();
         let guards = (metrics.request(), metrics.request());
-        assert!(metrics.render().contains("\ntollgate_requests_in_flight 2\n"));
+        assert!(metrics.render(&[]).contains("\ntollgate_requests_in_flight 2\n"));
         drop(guards);
-        assert!(metrics.render().contains("\ntollgate_requests_in_flight 0\n"));
+        assert!(metrics.render(&[]).contains("\ntollgate_requests_in_flight 0\n"));
     }
 
     #[test]
     fn every_sample_stands_under_the_type_of_its_family() {
-        let text = Metrics::default().render();
+        let text = Metrics::default().render(&[]);
         let mut family = "";
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

@@ -160,6 +160,25 @@ mod tests {
             let key = key(Material::Ec { curve, point: pair.public_key().as_ref().to_vec() });
             let signature = pair.sign(&SystemRandom::new(), MESSAGE).unwrap();
             holds(algorithm, &key, signature.as_ref());
+            // CVE-2022-21449: with a zero in it, whatever was signed would be good.
+            let (r, s) = signature.as_ref().split_at(signature.as_ref().len() / 2);
+            let zero = vec![0; r.len()];
+            for psychic in [[&zero, &zero[..]], [&zero, s], [r, &zero]] {
+                assert!(
+                    !verify(algorithm, &key, MESSAGE, &psychic.concat()).unwrap(),
+                    "{}",
+                    algorithm.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_checked_here() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let key = key(Material::Ed25519(pair.public_key().as_ref().try_into().unwrap()));
+        for algorithm in Algorithm::SYMMETRIC {
+            assert!(verify(algorithm, &key, MESSAGE, &[0; 32]).is_err());
         }
     }
 

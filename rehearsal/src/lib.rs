@@ -23,5 +23,6 @@ pub mod replay;
 pub mod setting;
 pub mod span;
 pub mod supposed;
+pub mod tamper;
 pub mod token;
 pub mod upstream;

@@ -107,13 +107,15 @@ impl<'s> Filled<'s> {
     /// The value of a variable.
     pub fn variable(&self, name: &str) -> Option<String> {
         // Made when it is asked for: a key pair of RSA takes longer than all else that a case does.
-        self.variables.get(name).cloned().or_else(|| (name == KEYS).then(public_keys))
+        self.variables.get(name).cloned().or_else(|| key_material(name))
     }
 
     /// All of them.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.variables.clone();
-        variables.entry(KEYS.to_owned()).or_insert_with(public_keys);
+        for (name, value) in KEY_MATERIAL.iter().filter_map(|name| Some((*name, key_material(name)?))) {
+            variables.entry(name.to_owned()).or_insert(value);
+        }
         variables
     }
 
@@ -132,11 +134,23 @@ impl<'s> Filled<'s> {
     }
 }
 
-/// The variable that holds the public keys.
-const KEYS: &str = "JWKS";
+/// The variables that hold keys, unless a case gives them values of its own.
+const KEY_MATERIAL: [&str; 7] =
+    ["JWKS", "JWKS_ALL", "JWKS_SECRET", "JWKS_MIXED", "SECRET_HS256", "SECRET_HS384", "SECRET_HS512"];
 
-fn public_keys() -> String {
-    keys::set(&[Key::Main, Key::Ec, Key::Rsa]).to_string()
+fn key_material(name: &str) -> Option<String> {
+    let set = |keys: &[Key]| Some(keys::set(keys).to_string());
+    let [hs256, hs384, hs512] = Key::SHARED;
+    match name {
+        "JWKS" => set(&[Key::Main, Key::Ec, Key::Rsa]),
+        "JWKS_ALL" => set(&Key::PUBLIC),
+        "JWKS_SECRET" => set(&Key::SHARED),
+        "JWKS_MIXED" => set(&[&Key::PUBLIC[..], &Key::SHARED].concat()),
+        "SECRET_HS256" => hs256.secret().map(str::to_owned),
+        "SECRET_HS384" => hs384.secret().map(str::to_owned),
+        "SECRET_HS512" => hs512.secret().map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// The name of the variable that holds the URL of an upstream.

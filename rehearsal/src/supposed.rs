@@ -24,7 +24,7 @@ use tollgate_core::{
 };
 
 use crate::{
-    case::request::Signed,
+    case::request::{Lies, Signed},
     fake::{
         body::FakeBody,
         host::FakeHost,
@@ -151,9 +151,14 @@ impl<'g> World<'g> {
             Bearer::User { subject, claims } => {
                 let (key, set) = key(policy)?;
                 let mut all = policy.sample_claims(subject);
+                if policy.wants_issue_time() {
+                    all.insert("iat".to_owned(), "+0s".into());
+                }
                 all.extend(claims.clone());
                 let listed = Value::Object(all.clone()).to_string();
-                let signed = Signed { claims: all, key, header: Map::new() };
+                let header = policy.sample_typ().map(|typ| ("typ".to_owned(), typ.into()));
+                let lies = Lies { key, header: header.into_iter().collect(), ..Lies::default() };
+                let signed = Signed { claims: all, lies };
                 let token = token::token(&signed, now)?;
                 put(policy.carry(&token), head)?;
                 self.gateway.assume_keys(&set);
@@ -169,7 +174,8 @@ impl<'g> World<'g> {
                 }
                 let (key, set) = key(policy)?;
                 let kept = header.into_iter().filter(|(name, _)| name != "alg" && name != "kid").collect();
-                let signed = Signed { claims: over_default_end(claims), key, header: kept };
+                let lies = Lies { key, header: kept, ..Lies::default() };
+                let signed = Signed { claims: over_default_end(claims), lies };
                 let token = token::token(&signed, now)?;
                 put(policy.carry(&token), head)?;
                 self.gateway.assume_keys(&set);
@@ -200,7 +206,7 @@ fn over_default_end(mut claims: Map<String, Value>) -> Map<String, Value> {
 fn key(policy: &JwtValidation) -> Result<(Key, KeySet), String> {
     let allowed =
         |key: &Key| Algorithm::named(key.algorithm()).is_some_and(|name| policy.algorithms().contains(&name));
-    let key = [Key::Main, Key::Ec, Key::Rsa].into_iter().find(allowed);
+    let key = Key::PUBLIC.into_iter().chain(Key::SHARED).find(allowed);
     let key =
         key.ok_or("no token can be supposed: none of the allowed algorithms can be signed with here")?;
     let set = KeySet::parse(keys::set(&[key]).to_string().as_bytes())?;

@@ -3,37 +3,62 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value, json};
 
-use crate::{case::request::Signed, span};
+use crate::{
+    case::request::{Lies, Signed},
+    keys::{Half, Key},
+    span,
+    tamper::{Parts, Tamper},
+};
 
 /// Claims that are points in time (RFC 7519 §4.1), which cases may write relative to the clock.
 const TIMES: [&str; 3] = ["exp", "nbf", "iat"];
 
 /// The token, as made at `now`. It lives for an hour unless its claims say otherwise.
 pub fn token(signed: &Signed, now: u64) -> Result<String, String> {
-    let key = signed.key;
-    let header = over(json!({"alg": key.algorithm(), "typ": "JWT", "kid": key.id()}), &signed.header);
+    let Lies { key, header, header_text, claims_text, hmac, tamper } = &signed.lies;
+    let header = over(json!({"alg": key.algorithm(), "typ": "JWT", "kid": key.id()}), header);
     let mut claims = over(json!({"exp": "+1h"}), &signed.claims);
     for name in TIMES {
-        if let Some(Value::String(text)) = claims.get(name) {
+        if let Some(Value::String(text)) = claims.get(name)
+            && text.starts_with(['+', '-'])
+        {
             let offset =
                 span::offset(text).ok_or_else(|| format!("`{text}` is no time relative to the clock"))?;
             let at = now.saturating_add_signed(offset) / 1000;
             claims.insert(name.to_owned(), at.into());
         }
     }
-    let algorithm = header.get("alg").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let encode = |part: Map<String, Value>| {
-        Base64UrlUnpadded::encode_string(Value::Object(part).to_string().as_bytes())
+    let mut parts = Parts {
+        header: header_text.clone().unwrap_or_else(|| Value::Object(header).to_string()),
+        claims: claims_text.clone().unwrap_or_else(|| Value::Object(claims).to_string()),
     };
-    let message = format!("{}.{}", encode(header), encode(claims));
+    tamper.iter().for_each(|tamper| tamper.before_coding(&mut parts));
+    let said: Value = serde_json::from_str(&parts.header).unwrap_or_default();
+    let algorithm = said.get("alg").and_then(Value::as_str).unwrap_or_default();
+    let inner =
+        tamper.contains(&Tamper::Nest).then(|| sign(&parts, *key, algorithm, *hmac, &[])).transpose()?;
+    let parts = Parts { claims: inner.unwrap_or(parts.claims), ..parts };
+    sign(&parts, *key, algorithm, *hmac, tamper)
+}
+
+fn sign(parts: &Parts, key: Key, algorithm: &str, hmac: Half, tamper: &[Tamper]) -> Result<String, String> {
+    let encode = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let mut parts = Parts { header: encode(&parts.header), claims: encode(&parts.claims) };
+    tamper.iter().try_for_each(|tamper| tamper.before_signing(&mut parts))?;
+    let message = format!("{}.{}", parts.header, parts.claims);
     // A key can't but sign in its own way, whatever the header says; the two lies that need no key are told here.
-    let signature = match algorithm.as_str() {
-        "HS256" => key.sign_with_public_half(message.as_bytes()),
+    let mut signature = match algorithm {
+        "HS256" | "HS384" | "HS512" if key.secret().is_none() => {
+            key.sign_with_public_half(algorithm, hmac, message.as_bytes())
+        }
         other if other.eq_ignore_ascii_case("none") => Ok(Vec::new()),
         _ => key.sign(message.as_bytes()),
-    };
-    let signature = signature.map_err(|unmade| unmade.to_string())?;
-    Ok(format!("{message}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    }
+    .map_err(|unmade| unmade.to_string())?;
+    tamper.iter().for_each(|tamper| tamper.to_signature(&mut signature));
+    let mut token = format!("{message}.{}", Base64UrlUnpadded::encode_string(&signature));
+    tamper.iter().try_for_each(|tamper| tamper.after_signing(&mut token))?;
+    Ok(token)
 }
 
 /// `base` with members added and replaced; `null` removes one.
@@ -52,11 +77,11 @@ fn over(base: Value, members: &Map<String, Value>) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Key;
 
     fn parts(claims: Value, header: Value) -> (Value, Value, String) {
         let map = |value: Value| value.as_object().unwrap().clone();
-        let signed = Signed { claims: map(claims), key: Key::Main, header: map(header) };
+        let lies = Lies { header: map(header), ..Lies::default() };
+        let signed = Signed { claims: map(claims), lies };
         let token = token(&signed, 100_000).unwrap();
         let mut parts = token.split('.');
         let mut read = || parts.next().map(|part| Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap();

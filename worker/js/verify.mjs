@@ -1,4 +1,5 @@
-// Signature checks, in WebCrypto. Which key may be tried for a token is core's decision.
+// Signature checks, in WebCrypto. Which key may be tried for a token is core's decision. Of RSA keys the runtime
+// takes the exponents 3, 17 and 65537 only; that others can't be used here is an error, and not a bad signature.
 
 const ECDSA = (namedCurve, hash) => [{ name: "ECDSA", namedCurve }, { name: "ECDSA", hash }];
 const RSA = (name, hash, saltLength) => [

@@ -171,7 +171,9 @@ impl Host for EdgeHost {
         let host = Self(Rc::new(Inner { call, gateway, authority, background: true }));
         host.0.call.hold();
         task::spawn(async move {
-            job::run(&host, job).await;
+            if let Err(why) = job::run(&host, job).await {
+                platform::log(&format!("tollgate: {why}"));
+            }
             host.0.call.release();
         });
     }

@@ -15,9 +15,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     report.step("clippy", || run(&mut cargo("clippy --workspace --all-targets -- -D warnings")))?;
     report.step("clippy, core in WebAssembly", || {
         tools::wasm_target()?;
-        // Without the feature `verify`: it brings getrandom 0.2, which builds here only with its feature `js`,
-        // and turning that on is for the bundle that knows its host is JavaScript.
-        run(cargo("clippy -p tollgate-core --features yaml --target").args([
+        run(cargo("clippy -p tollgate-core --features yaml,verify --target").args([
             tools::WASM,
             "--",
             "-D",

@@ -31,6 +31,7 @@ usage: cargo xtask <command>
   edge             the Worker, for wrangler: checks its configuration, builds, weighs
   edge --test      the Worker with test hooks, for the behaviour suite
   bench            core's benchmarks
+  fuzz [CASES]     hostile tokens, keys and answers, made up: a million of each kind unless told otherwise
 
 What this machine can't run is skipped loudly, or fails where CI=true.
 ";
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
         ["schema", "--check"] => report.step("schema", schema::check),
         ["edge"] => report.step("the Worker", edge::build),
         ["edge", "--test"] => report.step("the Worker with test hooks", edge::build_for_tests),
+        ["fuzz"] => report.step("hostile input", || test::fuzz("1000000")),
+        ["fuzz", cases] if cases.bytes().all(|byte| byte.is_ascii_digit()) => {
+            report.step("hostile input", || test::fuzz(cases))
+        }
         ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core --features yaml"))),
         _ => {
             eprint!("{USAGE}");

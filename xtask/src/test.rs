@@ -3,7 +3,7 @@
 use crate::{
     command::{cargo, run},
     edge,
-    report::{Report, Stopped},
+    report::{Outcome, Report, Stopped},
     tools,
 };
 
@@ -23,8 +23,14 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
         tools::wasm_target()?;
         tools::node()?;
         let runner = tools::wasm_test_runner()?;
-        let mut test = cargo("test -p tollgate-core --features yaml --target");
+        let mut test = cargo("test -p tollgate-core --features yaml,verify --target");
         run(test.arg(tools::WASM).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
     })?;
     report.step("behaviour suite, on every host", || run(&mut cargo("run -p tollgate-tests --bin suite")))
+}
+
+/// The properties of what reads hostile input, each for so many cases.
+pub(crate) fn fuzz(cases: &str) -> Outcome {
+    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
+    run(test.env("PROPTEST_CASES", cases))
 }

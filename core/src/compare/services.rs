@@ -25,7 +25,7 @@ pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
 /// All that routes and policies use.
 fn services(gateway: &Gateway) -> BTreeMap<&str, &Service> {
     let routes = gateway.router().routes().iter().map(|route| &route.service);
-    let keys = gateway.rings.iter().filter_map(|ring| ring.source()).map(|source| &source.service);
+    let keys = gateway.rings.iter().filter_map(|ring| ring.service());
     let engines = gateway.router().plans().flat_map(|placed| &placed.plan.authorization);
     let engines = engines.filter_map(|applied| applied.engine()).map(|engine| &engine.remote.service);
     routes.chain(keys).chain(engines).map(|service: &Arc<Service>| (&*service.name, &**service)).collect()

@@ -28,8 +28,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
         ("LongEndpoint", &["weight", "priority"], "endpoints take turns; list one twice to weigh it double"),
         ("ServiceTls", &["client_cert_file", "client_key_file"], "leave the key out"),
         ("Head", &["when"], "use `exclude_paths`, or an override"),
-        ("JWT_Validation", &["secret"], "use an asymmetric key, by `jwks_uri` or `jwks`"),
-        ("JWT_Validation", &["issuers", "mode"], "name one `issuer`"),
         (
             "FixedWindow",
             &["burst", "cost", "scope", "tiers", "exempt"],

@@ -24,7 +24,7 @@ use crate::{
 
 /// All services that the configuration declares or implies.
 pub(super) struct Services {
-    declared: HashMap<String, Arc<Service>>,
+    declared: Arc<HashMap<String, Arc<Service>>>,
     implied: HashMap<String, Arc<Service>>,
     /// Names that are declared in a way that can't be read, or may be where nothing could be read.
     unread: Unread,
@@ -105,7 +105,7 @@ impl Services {
             }
             Some(_) => Unread::All,
         };
-        Self { declared, implied: HashMap::new(), unread }
+        Self { declared: Arc::new(declared), implied: HashMap::new(), unread }
     }
 
     /// The service of that name. One that is not declared is found by DNS, or by binding on Workers.
@@ -159,6 +159,33 @@ impl Services {
 
     /// Where a policy's URL leads: through the declared service that has its host's name, or there directly.
     pub(super) fn remote(&mut self, url: &str, at: Span, head_ms: u64) -> Result<Remote, &'static str> {
+        let remote = self.directory(at).remote(url, head_ms)?;
+        if self.declared.contains_key(&*remote.service.name) {
+            return Ok(remote);
+        }
+        // One service an origin, however many policies use it.
+        let pool = remote.service.endpoints.first().map(|endpoint| endpoint.pool.to_string());
+        let service = self.implied.entry(pool.unwrap_or_default()).or_insert(remote.service).clone();
+        Ok(Remote { service, ..remote })
+    }
+
+    /// For URLs that become known only while serving, because somebody is asked for them.
+    pub(super) fn directory(&self, at: Span) -> Directory {
+        Directory { declared: self.declared.clone(), at }
+    }
+}
+
+/// The declared services, by which URLs find their way.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory {
+    declared: Arc<HashMap<String, Arc<Service>>>,
+    /// Where that stands for which a URL is looked up.
+    at: Span,
+}
+
+impl Directory {
+    /// Where a URL leads: through the declared service that has its host's name, or there directly.
+    pub(crate) fn remote(&self, url: &str, head_ms: u64) -> Result<Remote, &'static str> {
         let mut origin = endpoint_of(url, &Trust::default())?;
         let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -166,12 +193,7 @@ impl Services {
         origin.base_path = String::new();
         let service = match self.declared.get(&host) {
             Some(service) => service.clone(),
-            None => {
-                let key = format!("{}://{}", uri.scheme_str().unwrap_or_default(), origin.authority);
-                let fresh =
-                    || Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default(), at));
-                self.implied.entry(key).or_insert_with(fresh).clone()
-            }
+            None => Arc::new(Service::new(host.as_str().into(), vec![origin], Patience::default(), self.at)),
         };
         let patience = Patience { head_ms, ..service.patience };
         Ok(Remote { service, target, patience })

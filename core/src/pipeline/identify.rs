@@ -7,26 +7,26 @@ use crate::{
     facts::Facts,
     host::Host,
     identity::Identity,
-    keys::NoKey,
+    keys::{self, NoKey},
     policy::{
         Applied, Authentication, Way,
         api_key::ApiKey,
         jwt_validation::{JwtValidation, TokenFault, digest},
     },
     refusal::Refusal,
-    trail::{Proof, Said},
+    trail::{Proof, Said, Verdict},
 };
 
-/// Who makes the request, and what proves it.
-type Found = Result<(Arc<Identity>, Proof), Refusal>;
+/// Who makes the request, and what proves it; nobody, where nobody need say so.
+type Found = Result<Option<(Arc<Identity>, Proof)>, Refusal>;
 
-/// Who makes the request, and by which way that was found out.
+/// Who makes the request, and by which way that was found out; `None` for nobody.
 pub(super) async fn identify<'p, H: Host>(
     host: &H,
     applied: &'p Applied<Authentication>,
     facts: &Facts<'_>,
     account: &mut Account<'_>,
-) -> Result<(Arc<Identity>, &'p Way), Refusal> {
+) -> Result<Option<(Arc<Identity>, &'p Way)>, Refusal> {
     let way = applied.way(facts.head);
     let found = match way {
         Ok(Way::JwtValidation(policy)) => by_token(host, policy, facts, &mut account.detail).await,
@@ -34,16 +34,20 @@ pub(super) async fn identify<'p, H: Host>(
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {
-        Ok((identity, proof)) => proof.said(identity, facts.now),
+        Ok(Some((identity, proof))) => proof.said(identity, facts.now),
+        Ok(None) => Said::new(Verdict::Pass, "nobody: there is no credential, and none is required"),
         Err(refusal) => Said::refused(refusal),
     });
-    Ok((found?.0, way?))
+    match found? {
+        Some((identity, _)) => Ok(Some((identity, way?))),
+        None => Ok(None),
+    }
 }
 
 fn by_key(policy: &ApiKey, facts: &Facts<'_>, detail: &mut Option<String>) -> Found {
     let key = policy.key(facts.head)?.ok_or_else(|| Refusal::MissingKey(policy.challenge()))?;
     match policy.admit(&key, facts.now) {
-        Ok(known) => Ok((known.identity.clone(), Proof::Key { expires_at: known.expires_at })),
+        Ok(known) => Ok(Some((known.identity.clone(), Proof::Key { expires_at: known.expires_at }))),
         Err(fault) => {
             *detail = Some(fault.to_string());
             Err(Refusal::InvalidKey)
@@ -57,35 +61,37 @@ async fn by_token<H: Host>(
     facts: &Facts<'_>,
     detail: &mut Option<String>,
 ) -> Found {
-    let token = policy.token(facts.head)?.ok_or(Refusal::MissingToken)?;
+    let Some(token) = policy.token(facts.head)? else {
+        return if policy.admits_nobody(facts.head) { Ok(None) } else { Err(Refusal::MissingToken) };
+    };
     let digest = digest(&token);
-    if let Some(keys) = policy.keys.current(host, facts.now)
-        && let Some(identity) = policy.recall(&digest, &keys, facts.now)
-    {
-        return Ok((identity, Proof::Remembered));
+    if let Some(identity) = policy.recall(&digest, facts.now, |ring| ring.current(host, facts.now)) {
+        return Ok(Some((identity, Proof::Remembered)));
     }
-    let unverified = policy.parse(&token).map_err(Refusal::InvalidToken)?;
+    let (unverified, issuer) = policy.parse(&token)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
-    let keys = policy.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
+    let keys = issuer.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
         NoKey::Unknown => Refusal::InvalidToken(TokenFault::UnknownKey),
         // Not the client's fault, so not 401: it would throw away a good token.
         NoKey::Unavailable => {
-            *detail = policy.keys.failure();
+            *detail = issuer.keys.failure();
             Refusal::KeysUnavailable
         }
     })?;
-    let key = keys.find(kid, algorithm).ok_or(Refusal::InvalidToken(TokenFault::UnknownKey))?;
-    if unverified.signature.len() != key.signature_length() {
-        return Err(Refusal::InvalidToken(TokenFault::Signature));
-    }
-    match host.verify(algorithm, key, unverified.message, &unverified.signature).await {
-        Ok(true) => {}
-        Ok(false) => return Err(Refusal::InvalidToken(TokenFault::Signature)),
-        Err(error) => {
-            *detail = Some(error.to_string());
-            return Err(Refusal::KeysUnavailable);
+    let signature = &unverified.signature;
+    let good = match keys.find(kid, algorithm).ok_or(TokenFault::UnknownKey)? {
+        keys::Found::Secret(key) => key.verify(algorithm, unverified.message, signature),
+        keys::Found::Public(key) if !key.may_have_made(signature) => false,
+        keys::Found::Public(key) => {
+            host.verify(algorithm, key, unverified.message, signature).await.map_err(|error| {
+                *detail = Some(error.to_string());
+                Refusal::KeysUnavailable
+            })?
         }
+    };
+    if !good {
+        return Err(TokenFault::Signature.into());
     }
-    let admitted = policy.admit(&unverified, digest, keys.clone(), facts.now);
-    admitted.map(|identity| (identity, Proof::Signature(algorithm))).map_err(Refusal::InvalidToken)
+    let identity = policy.admit(&unverified, digest, issuer, keys.clone(), facts.now)?;
+    Ok(Some((identity, Proof::Signature(algorithm))))
 }

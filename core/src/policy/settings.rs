@@ -10,17 +10,17 @@ use super::{
     cel::Cel,
     compression::{Compression, MediaRange},
     fixed_window::{FixedWindow, Per},
-    jwt_validation::{JwtValidation, TokenSource},
+    jwt_validation::{Issuer, JwtValidation, TokenSource},
     rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
 };
 use crate::{
     compare::setting::{
-        Leaning::{Choices, LessIsLooser, MoreIsLooser, Splitting},
+        Leaning::{Ceiling, Choices, LessIsLooser, MoreIsLooser, Splitting},
         Setting, Value,
     },
     event::Rfc3339,
-    remote::Remote,
+    keys::Source,
     verify::Algorithm,
 };
 
@@ -33,40 +33,71 @@ pub(crate) trait Settings {
 impl Settings for JwtValidation {
     fn settings(&self, _: &Origin) -> Vec<Setting> {
         let Self {
-            keys,
-            issuer,
-            audience,
-            algorithms,
+            issuers,
+            typ,
             required,
+            scopes,
+            max_age_ms,
             leeway_ms,
+            optional,
             source,
             forward,
             role_claim,
             verified: _,
         } = self;
-        let mut settings = vec![
-            match keys.source() {
-                Some(source) => Setting::neutral("jwks_uri", address(source)),
-                None => Setting::neutral("jwks", Value::set(keys.fingerprints())),
-            },
-            Setting::new("issuer", issuer.clone(), LessIsLooser),
-            Setting::new("audience", Value::set(audience), Choices),
-            Setting::new(
-                "algorithms",
-                Value::set(algorithms.iter().map(|one| Algorithm::name(*one))),
-                MoreIsLooser,
-            ),
+        let mode = if *optional { Value::Rank(1, "optional") } else { Value::Rank(0, "required") };
+        let mut settings = match issuers.as_slice() {
+            [only] => only.settings(),
+            several => {
+                let names = several.iter().filter_map(|issuer| issuer.name.as_deref());
+                let mut all = vec![Setting::new("issuers", Value::set(names), MoreIsLooser)];
+                for issuer in several {
+                    let owner = format!("issuers.{}", issuer.name.as_deref().unwrap_or_default());
+                    all.extend(issuer.settings().into_iter().map(|setting| setting.within(&owner)));
+                }
+                all
+            }
+        };
+        settings.extend([
+            Setting::new("typ", typ.clone(), LessIsLooser),
+            Setting::new("scopes", Value::set(scopes), LessIsLooser),
+            Setting::new("max_age_seconds", max_age_ms.map_or(0, |most| most / 1000), Ceiling),
             Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
+            Setting::new("mode", mode, MoreIsLooser),
             Setting::neutral("token_from", place(source)),
             Setting::neutral(
                 "forward_claims",
                 Value::set(forward.iter().map(|(claim, header)| format!("{claim}: {header}"))),
             ),
             Setting::neutral("role_claim", role_claim.as_str()),
-        ];
+        ]);
         settings.extend(required.iter().map(|required| {
             Setting::new(format!("required_claims.{}", required.claim), Value::set(&required.values), Choices)
         }));
+        settings
+    }
+}
+
+impl Issuer {
+    fn settings(&self) -> Vec<Setting> {
+        let Self { name, audience, algorithms, keys } = self;
+        let mut settings = vec![
+            match keys.source() {
+                Source::Given => Setting::neutral("jwks", Value::set(keys.fingerprints())),
+                Source::At(remote) => Setting::neutral("jwks_uri", remote.address()),
+                Source::Discovered(_) => Setting::neutral("jwks_uri", "where the issuer says"),
+            },
+            Setting::new("issuer", name.clone(), LessIsLooser),
+            Setting::new("audience", Value::set(audience), Choices),
+            Setting::new(
+                "algorithms",
+                Value::set(algorithms.iter().map(|one| Algorithm::name(*one))),
+                MoreIsLooser,
+            ),
+        ];
+        if keys.is_remote() {
+            settings.push(Setting::new("jwks_max_stale_seconds", keys.max_stale_ms() / 1000, MoreIsLooser));
+        }
         settings
     }
 }
@@ -130,11 +161,6 @@ fn place(source: &TokenSource) -> String {
         TokenSource::Cookie(name) => format!("cookie: {name}"),
         TokenSource::Query(name) => format!("query: {name}"),
     }
-}
-
-/// The scheme and the port are the service's.
-fn address(remote: &Remote) -> String {
-    format!("{}{}", remote.service.name, remote.target)
 }
 
 impl Settings for FixedWindow {
@@ -205,7 +231,7 @@ impl Settings for Engine {
         let Self { remote, cache_ms, cache_key, headers, fails_open, decided: _ } = self;
         let declared = headers.iter().flatten();
         vec![
-            Setting::neutral("policy_engine_endpoint", address(remote)),
+            Setting::neutral("policy_engine_endpoint", remote.address()),
             Setting::neutral("timeout_ms", remote.patience.head_ms),
             // For so long a permission outlives its end.
             Setting::new("cache_seconds", cache_ms / 1000, MoreIsLooser),

@@ -18,11 +18,11 @@ use tokio::{
 use tollgate_core::{config::document::LogFormat, gateway::Gateway};
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, MetricsPage},
     clock::Clock,
     host::{self, NativeHost},
     log::{AccessLog, Format},
-    server::{self, Limits, Running, Server},
+    server::{self, Limits, Running, Server, Snapshot},
 };
 
 /// What a command line may say differently from the configuration.
@@ -75,7 +75,7 @@ impl Serving {
             }
         };
         let host = NativeHost::new(host::Settings {
-            clock,
+            clock: clock.clone(),
             access_log,
             cache_bytes: settings.store.max_cache_bytes,
             counter_capacity: bounded(settings.store.max_counters),
@@ -95,13 +95,18 @@ impl Serving {
             threads: options.threads.unwrap_or(0),
         })
         .map_err(|error| error.to_string())?;
+        let gateway: Snapshot = Arc::new(ArcSwap::from_pointee(gateway));
         let ready = Arc::new(AtomicBool::new(true));
         if let Some(admin) = &settings.admin {
             let (listener, address) = runtime.block_on(Admin::bind(&admin.address)).map_err(|error| {
                 format!("can't listen on `{}` for administration: {error}", admin.address)
             })?;
             crate::notice::say(format_args!("administration on http://{address}"));
-            let metrics = settings.telemetry.prometheus.then(|| host.metrics().clone());
+            let metrics = settings.telemetry.prometheus.then(|| MetricsPage {
+                metrics: host.metrics().clone(),
+                gateway: gateway.clone(),
+                clock: clock.clone(),
+            });
             let admin = Admin::new(admin, metrics, host.trails().clone(), ready.clone());
             runtime.spawn(async move {
                 if let Err(error) = admin.serve(listener).await {
@@ -110,16 +115,15 @@ impl Serving {
             });
         }
         // Keys are fetched before the first request needs them; a failure shows when one does.
-        let warm_up: Vec<_> = gateway.warm_up().collect();
-        let warm_host = host.clone();
-        runtime.spawn(async move {
-            for job in warm_up {
-                tollgate_core::job::run(&warm_host, job).await;
-            }
-        });
-        let running = server
-            .start(Arc::new(ArcSwap::from_pointee(gateway)), host.clone())
-            .map_err(|error| error.to_string())?;
+        for job in gateway.load().warm_up() {
+            let host = host.clone();
+            runtime.spawn(async move {
+                if let Err(why) = tollgate_core::job::run(&host, job).await {
+                    crate::notice::say(why);
+                }
+            });
+        }
+        let running = server.start(gateway, host.clone()).map_err(|error| error.to_string())?;
         Ok(Self { runtime, running, host, ready, drain: Duration::from_millis(limits.drain_timeout_ms) })
     }
 

@@ -216,11 +216,11 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
     let mut client = connect(&server).await;
     send(&mut client, "/").await;
     endless.begun.notified().await;
-    assert!(metrics.render().contains("tollgate_requests_in_flight 1\n"));
+    assert!(metrics.render(&[]).contains("tollgate_requests_in_flight 1\n"));
     drop(client);
     eventually("the handler is dropped", || endless.dropped.load(Ordering::SeqCst) == 1).await;
-    eventually("no request", || metrics.render().contains("tollgate_requests_in_flight 0\n")).await;
-    eventually("no connection", || metrics.render().contains("tollgate_connections 0\n")).await;
+    eventually("no request", || metrics.render(&[]).contains("tollgate_requests_in_flight 0\n")).await;
+    eventually("no connection", || metrics.render(&[]).contains("tollgate_connections 0\n")).await;
 }
 
 #[tokio::test]

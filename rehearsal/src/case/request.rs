@@ -9,7 +9,10 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::text::{Content, Fields};
-use crate::keys::Key;
+use crate::{
+    keys::{Half, Key},
+    tamper::Tamper,
+};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -40,14 +43,30 @@ pub enum Bearer {
 }
 
 /// A token made by the suite.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Signed {
     /// Its claims.
     pub claims: Map<String, Value>,
+    /// What is said about it besides.
+    pub lies: Lies,
+}
+
+/// Who signs a token, and how it differs from what such a one would make of those claims.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lies {
     /// The key that signs it.
     pub key: Key,
     /// Members of its header, over those that follow from the key; `null` removes one.
     pub header: Map<String, Value>,
+    /// The header as it is, in the place of all that.
+    pub header_text: Option<String>,
+    /// The claims as they are.
+    pub claims_text: Option<String>,
+    /// What of the key is the secret, where the header says HMAC and the key is none.
+    pub hmac: Half,
+    /// What is done to it, in this order.
+    pub tamper: Vec<Tamper>,
 }
 
 impl Request {
@@ -69,17 +88,10 @@ struct Written {
     body_size: Option<usize>,
     stream: Option<Vec<String>>,
     r#as: Option<Map<String, Value>>,
-    signed: Option<WrittenSigned>,
+    signed: Option<Lies>,
     token: Option<String>,
     #[serde(default = "loopback")]
     peer: IpAddr,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WrittenSigned {
-    key: Key,
-    header: Map<String, Value>,
 }
 
 fn get() -> String {
@@ -129,8 +141,7 @@ fn read<E: de::Error>(written: Written) -> Result<Request, E> {
         (None, None, None) => None,
         (None, None, Some(token)) => Some(Bearer::Raw(token)),
         (Some(claims), signed, None) => {
-            let WrittenSigned { key, header } = signed.unwrap_or_default();
-            Some(Bearer::Signed(Signed { claims, key, header }))
+            Some(Bearer::Signed(Signed { claims, lies: signed.unwrap_or_default() }))
         }
         _ => return Err(E::custom("a request has `as`, which `signed` may say more about, or `token`")),
     };

@@ -103,6 +103,9 @@ fn tokens(record: &Record, old: Option<&JwtValidation>, new: Option<&JwtValidati
     claims.insert("exp".to_owned(), (minute + 3_600).into());
     let algorithm = algorithm(old, new);
     let mut header = Map::new();
+    if let Some(typ) = old.or(new).and_then(JwtValidation::sample_typ) {
+        header.insert("typ".to_owned(), typ.into());
+    }
     let mut good = true;
     match fault {
         Some("malformed") => return vec!["malformed".to_owned()],
@@ -114,6 +117,9 @@ fn tokens(record: &Record, old: Option<&JwtValidation>, new: Option<&JwtValidati
         Some("not_yet_valid") => drop(claims.insert("nbf".to_owned(), (minute + 10 * 86_400).into())),
         Some("issuer") => drop(claims.insert("iss".to_owned(), "https://another.invalid".into())),
         Some("audience") => drop(claims.insert("aud".to_owned(), "another".into())),
+        Some("typ") => drop(header.insert("typ".to_owned(), "another".into())),
+        Some("too_old") => drop(claims.insert("iat".to_owned(), 1.into())),
+        Some("scope") => drop(claims.remove("scope")),
         Some("claims") => lack(&mut claims, old),
         _ => {}
     }
@@ -136,8 +142,8 @@ fn lack(claims: &mut Map<String, Value>, old: Option<&JwtValidation>) {
 
 /// One that both allow, or else one that the old one does.
 fn algorithm(old: Option<&JwtValidation>, new: Option<&JwtValidation>) -> Algorithm {
-    let before = old.map_or(&Algorithm::ALL[..], JwtValidation::algorithms);
-    let after = new.map_or(&Algorithm::ALL[..], JwtValidation::algorithms);
+    let before = old.map_or(&Algorithm::ASYMMETRIC[..], JwtValidation::algorithms);
+    let after = new.map_or(&Algorithm::ASYMMETRIC[..], JwtValidation::algorithms);
     let both = before.iter().find(|algorithm| after.contains(algorithm));
     both.or(before.first()).copied().unwrap_or(Algorithm::EdDSA)
 }

@@ -17,13 +17,18 @@ use tollgate_core::{
     verify::{Algorithm, PublicKey},
 };
 
-use crate::fake::{
-    body::FakeBody,
-    world::{Engine, World, down},
+use crate::{
+    fake::{
+        body::FakeBody,
+        world::{Engine, World, down},
+    },
+    keys,
 };
 
-/// Every byte of a good signature.
-const GOOD: u8 = 0x5a;
+/// Every byte of a good signature, of every number of a key, and of every secret. Odd and large, as moduli are.
+const GOOD: u8 = 0xdb;
+/// As many bytes as the longest secret needs.
+const SECRET_BYTES: usize = 64;
 
 /// All that a gateway can ask.
 #[derive(Debug, Default)]
@@ -65,7 +70,7 @@ impl World for Surroundings {
 
 /// A key for each algorithm, named like it. Nobody has their private halves: there are none.
 pub(super) fn keys() -> KeySet {
-    let keys: Vec<Value> = Algorithm::ALL.into_iter().map(key).collect();
+    let keys: Vec<Value> = Algorithm::all().map(key).collect();
     KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap_or_default()
 }
 
@@ -74,6 +79,7 @@ fn key(algorithm: Algorithm) -> Value {
     let (kind, length) = kind(algorithm);
     let mut key = match kind {
         "RSA" => json!({"kty": kind, "n": number(length), "e": "AQAB"}),
+        "oct" => json!({"kty": kind, "k": number(SECRET_BYTES)}),
         "Ed25519" => json!({"kty": "OKP", "crv": kind, "x": number(32)}),
         curve => json!({"kty": "EC", "crv": curve, "x": number(length / 2), "y": number(length / 2)}),
     };
@@ -91,6 +97,9 @@ fn kind(algorithm: Algorithm) -> (&'static str, usize) {
         Algorithm::ES384 => ("P-384", 96),
         Algorithm::ES512 => ("P-521", 132),
         Algorithm::EdDSA => ("Ed25519", 64),
+        Algorithm::HS256 => ("oct", 32),
+        Algorithm::HS384 => ("oct", 48),
+        Algorithm::HS512 => ("oct", 64),
         _ => ("RSA", 256),
     }
 }
@@ -110,27 +119,43 @@ pub(super) fn token(
         ("kid".to_owned(), Value::from(algorithm.name())),
     ]);
     head.extend(header);
-    let (_, length) = kind(algorithm);
-    let signature = vec![if good { GOOD } else { 0 }; length];
-    format!("{}.{}.{}", encode(head), encode(claims), Base64UrlUnpadded::encode_string(&signature))
+    let message = format!("{}.{}", encode(head), encode(claims));
+    let (kind, length) = kind(algorithm);
+    let signature = match (good, kind) {
+        // Secrets are tried in core, so their signatures are real.
+        (true, "oct") => keys::mac(algorithm.name(), &[GOOD; SECRET_BYTES], message.as_bytes()),
+        (true, _) => vec![GOOD; length],
+        (false, _) => vec![0; length],
+    };
+    format!("{message}.{}", Base64UrlUnpadded::encode_string(&signature))
 }
 
 #[cfg(test)]
 mod tests {
+    use tollgate_core::keys::Found;
+
     use super::*;
 
     #[test]
     fn there_is_a_key_for_every_algorithm_and_only_its_own_signatures_are_good() {
-        let keys = keys();
-        assert_eq!(keys.len(), Algorithm::ALL.len());
-        for algorithm in Algorithm::ALL {
-            let key = keys.find(Some(algorithm.name()), algorithm).unwrap();
+        let keys = super::keys();
+        assert_eq!(keys.len(), Algorithm::all().count());
+        for algorithm in Algorithm::all() {
             for good in [true, false] {
                 let token = token(algorithm, Map::new(), Map::new(), good);
-                let signature = Base64UrlUnpadded::decode_vec(token.rsplit_once('.').unwrap().1).unwrap();
-                assert_eq!(signature.len(), key.signature_length(), "{algorithm:?}");
-                let verified = Surroundings::default().verify(algorithm, key, b"", &signature);
-                assert_eq!(verified, Some(good));
+                let (message, signature) = token.rsplit_once('.').unwrap();
+                let signature = Base64UrlUnpadded::decode_vec(signature).unwrap();
+                match keys.find(Some(algorithm.name()), algorithm).unwrap() {
+                    Found::Public(key) => {
+                        assert_eq!(signature.len(), key.signature_length(), "{algorithm:?}");
+                        let verified = Surroundings::default().verify(algorithm, key, b"", &signature);
+                        assert_eq!(verified, Some(good));
+                    }
+                    Found::Secret(_) => {
+                        let made = keys::mac(algorithm.name(), &[GOOD; SECRET_BYTES], message.as_bytes());
+                        assert_eq!(made == signature, good, "{algorithm:?}");
+                    }
+                }
             }
         }
     }

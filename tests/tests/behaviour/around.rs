@@ -2,12 +2,16 @@
 //! byte.
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -57,6 +61,31 @@ impl Upstream {
     pub(crate) async fn accept(&self) -> Connection {
         Connection(soon("the gateway connects", self.0.accept()).await.unwrap().0)
     }
+}
+
+/// An upstream that answers everything at once.
+pub(crate) async fn answering() -> SocketAddr {
+    serve(|_| async { Response::new(Full::new(Bytes::from_static(b"ok")).boxed()) }).await
+}
+
+pub(crate) type Content = BoxBody<Bytes, Infallible>;
+
+pub(crate) async fn serve<F>(
+    answer: impl Fn(Request<Incoming>) -> F + Copy + Send + Sync + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = Response<Content>> + Send + 'static,
+{
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service =
+                service_fn(move |request| async move { Ok::<_, Infallible>(answer(request).await) });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
 }
 
 /// A connection of the gateway's to an upstream.

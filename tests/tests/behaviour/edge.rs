@@ -13,22 +13,16 @@ use std::{
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::Response;
 use socket2::SockRef;
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet, time::timeout};
 use tollgate_rehearsal::play::Sent;
 use tollgate_tests::stage::{
     native::client::{self, Reader, Writer},
     workers::{self, process::Process},
 };
 
-use crate::around::{Upstream, request, soon};
+use crate::around::{Content, Upstream, answering, request, serve, soon};
 
 /// A Worker that passes everything on to `upstream`; none where there is no workerd, which is said loudly and is a
 /// failure in CI.
@@ -46,29 +40,6 @@ async fn worker(upstream: SocketAddr, more: &str) -> Option<Process> {
 
 async fn connect(worker: &Process) -> (Reader, Writer) {
     client::connect(Ipv4Addr::LOCALHOST.into(), worker.address()).await.unwrap()
-}
-
-/// An upstream that answers everything at once.
-async fn answering() -> SocketAddr {
-    serve(|_| async { Response::new(Full::new(Bytes::from_static(b"ok")).boxed()) }).await
-}
-
-type Content = http_body_util::combinators::BoxBody<Bytes, Infallible>;
-
-async fn serve<F>(answer: impl Fn(Request<Incoming>) -> F + Copy + Send + Sync + 'static) -> SocketAddr
-where
-    F: Future<Output = Response<Content>> + Send + 'static,
-{
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service =
-                service_fn(move |request| async move { Ok::<_, Infallible>(answer(request).await) });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    address
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

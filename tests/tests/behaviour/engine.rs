@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value, json};
 use tollgate::server::Running;
 use tollgate_rehearsal::{
-    case::request::Signed,
+    case::request::{Lies, Signed},
     keys::{self, Key},
     observed::Raw,
     token::token,
@@ -72,7 +72,7 @@ async fn ask(gateway: &Running, line: &str, claims: Value, fields: &[&str]) -> R
     let address: SocketAddr = gateway.addresses()[0];
     let Value::Object(claims) = claims else { panic!("{claims} are no claims") };
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-    let token = token(&Signed { claims, key: Key::Main, header: Default::default() }, now).unwrap();
+    let token = token(&Signed { claims, lies: Lies::default() }, now).unwrap();
     let authorization = format!("authorization: Bearer {token}");
     let fields = [&[authorization.as_str()], fields].concat();
     soon("an answer comes", exchange(address, &request(line, &fields, ""))).await.unwrap()

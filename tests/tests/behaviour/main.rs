@@ -6,6 +6,7 @@ mod connection;
 mod edge;
 mod engine;
 mod explain;
+mod oidc;
 mod shutdown;
 mod streaming;
 mod suite;

@@ -3,6 +3,7 @@
 mod api_key;
 mod cel;
 mod engine;
+mod jwt_validation;
 mod rbac;
 mod roles;
 
@@ -15,27 +16,20 @@ use crate::{
     body::Coding,
     config::{
         Host, length,
-        node::{Node, Span},
-        policy::{self as written, Kind, OnError, RequiredClaims},
+        node::Node,
+        policy::{self as written, Kind, OnError},
         problem::{Problem, nearest},
         services::Services,
     },
-    keys::{KeyRing, KeySet},
+    keys::KeyRing,
     policy::{
         Authentication, Authorizer, Way,
         any_of::AnyOf,
         compression::{Compression, MediaRange},
         fixed_window::{FixedWindow, Per},
-        jwt_validation::{self, JwtValidation, Required, TokenSource},
         ttl::Ttl,
     },
-    recent::Recent,
-    transform::hygiene,
-    verify::Algorithm,
 };
-
-/// How long an issuer may take to answer with its keys.
-const KEYS_TIMEOUT_MS: u64 = 5_000;
 
 /// A compiled policy.
 #[derive(Debug, Clone)]
@@ -106,6 +100,16 @@ impl Kinds {
         let way = |item: &Node| self.way(&written::way(item, bench.findings)?, item, services, bench);
         // All of them are looked at, so that every mistake is told.
         let ways: Vec<Option<Way>> = items.iter().map(way).collect();
+        for (way, item) in ways.iter().zip(items) {
+            if let Some(Way::JwtValidation(policy)) = way
+                && policy.optional
+            {
+                let message =
+                    "within `AnyOf` a way is taken because its credential is there: none is optional";
+                let problem = Problem::error(item.span_of("mode"), message);
+                bench.note(problem.cure("leave `mode` out, or use this policy alone"));
+            }
+        }
         let ways = ways.into_iter().collect::<Option<_>>()?;
         Some(Authentication::AnyOf(AnyOf { ways }))
     }
@@ -131,193 +135,6 @@ impl Kinds {
             types: keys.content_types.iter().filter_map(|text| MediaRange::parse(text)).collect(),
         };
         Compiled::Compression(policy.into())
-    }
-
-    fn jwt_validation(
-        &mut self,
-        keys: &written::JwtValidation,
-        node: &Node,
-        services: &mut Services,
-        bench: &Bench<'_>,
-    ) -> Option<JwtValidation> {
-        let ring = self.ring(keys, node, services, bench);
-        let algorithms = algorithms(keys, node, bench);
-        let source = token_source(keys, node, bench);
-        let mut forward = Vec::new();
-        for (claim, header) in &keys.forward_claims {
-            match HeaderName::from_bytes(header.as_bytes()) {
-                // Fields that clients need for themselves are not taken off requests, so they can't be trusted.
-                Ok(header) if !hygiene::concerns(&header) => {
-                    let node = node.get("forward_claims").and_then(|map| map.get(claim)).unwrap_or(node);
-                    let message =
-                        format!("`{}` can't carry a claim: clients send it themselves", node.shown());
-                    let problem = Problem::error(node.span, message);
-                    bench.note(problem.cure("use a name of its own, such as `X-User-Email`"));
-                }
-                Ok(header) => {
-                    self.identity_headers.push(header.clone());
-                    forward.push((claim.clone(), header));
-                }
-                Err(_) => {
-                    let node = node.get("forward_claims").and_then(|map| map.get(claim)).unwrap_or(node);
-                    bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
-                }
-            }
-        }
-        bench.not_empty(node, "audience");
-        bench.not_blank(node, &["issuer", "audience", "role_claim"]);
-        if let Some(from) = node.get("token_from") {
-            bench.not_blank(from, &["cookie", "query"]);
-        }
-        let required = match &keys.required_claims {
-            RequiredClaims::None => Vec::new(),
-            RequiredClaims::Present(names) => {
-                names.iter().map(|claim| Required { claim: claim.clone(), values: Vec::new() }).collect()
-            }
-            RequiredClaims::OneOf(map) => map
-                .iter()
-                .inspect(|(claim, _)| {
-                    node.get("required_claims").inspect(|claims| bench.not_empty(claims, claim));
-                })
-                .map(|(claim, values)| Required { claim: claim.clone(), values: values.as_slice().to_vec() })
-                .collect(),
-        };
-        Some(JwtValidation {
-            keys: ring?,
-            issuer: keys.issuer.clone(),
-            audience: keys.audience.as_slice().to_vec(),
-            algorithms: algorithms?,
-            required,
-            leeway_ms: keys.leeway_seconds.saturating_mul(1000),
-            source: source?,
-            forward,
-            role_claim: keys.role_claim.clone(),
-            verified: Recent::new(jwt_validation::REMEMBERED),
-        })
-    }
-
-    fn ring(
-        &mut self,
-        keys: &written::JwtValidation,
-        node: &Node,
-        services: &mut Services,
-        bench: &Bench<'_>,
-    ) -> Option<Arc<KeyRing>> {
-        match (&keys.jwks_uri, &keys.jwks) {
-            (Some(_), Some(_)) => {
-                bench.note(Problem::error(node.span_of("jwks"), "`jwks` and `jwks_uri` exclude each other"));
-                None
-            }
-            (None, None) => {
-                let problem = Problem::error(node.span, "where the issuer's keys are is not said");
-                bench.note(problem.cure("add `jwks_uri: https://…/.well-known/jwks.json`"));
-                None
-            }
-            (None, Some(text)) => self.fixed(text, node.span_of("jwks"), bench),
-            (Some(uri), None) => {
-                let span = node.span_of("jwks_uri");
-                if let Some(path) = uri.strip_prefix("file:") {
-                    let path = bench.beside(span, path.strip_prefix("//").unwrap_or(path));
-                    return match bench.files.read(&path) {
-                        Ok(text) => self.fixed(&text, span, bench),
-                        Err(error) => {
-                            bench.note(Problem::error(span, format!("this file can't be read: {error}")));
-                            None
-                        }
-                    };
-                }
-                if let Some(ring) = self.rings.get(uri) {
-                    return Some(ring.clone());
-                }
-                match services.remote(uri, span, KEYS_TIMEOUT_MS) {
-                    Ok(remote) => {
-                        let ring = Arc::new(KeyRing::remote(remote));
-                        self.rings.insert(uri.clone(), ring.clone());
-                        Some(ring)
-                    }
-                    Err(why) => {
-                        let shown = node.get("jwks_uri").unwrap_or(node).shown();
-                        bench.note(
-                            Problem::error(span, format!("`{shown}` is no address of keys: {why}"))
-                                .cure("write `https://host/path`, `http://host/path` or `file:name`"),
-                        );
-                        None
-                    }
-                }
-            }
-        }
-    }
-
-    fn fixed(&mut self, text: &str, span: Span, bench: &Bench<'_>) -> Option<Arc<KeyRing>> {
-        match KeySet::parse(text.as_bytes()) {
-            Ok(set) if !set.is_empty() => {
-                let ring = Arc::new(KeyRing::fixed(set));
-                self.fixed.push(ring.clone());
-                Some(ring)
-            }
-            Ok(_) => {
-                bench.note(Problem::error(span, "the key set holds no key that can be used"));
-                None
-            }
-            Err(why) => {
-                bench.note(Problem::error(span, format!("this is no JSON Web Key Set: {why}")));
-                None
-            }
-        }
-    }
-}
-
-fn algorithms(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<Vec<Algorithm>> {
-    bench.not_empty(node, "algorithms");
-    if keys.algorithms.is_empty() {
-        return Some(Algorithm::ALL.to_vec());
-    }
-    let mut algorithms = Vec::new();
-    for (name, node) in node.members("algorithms", &keys.algorithms) {
-        match Algorithm::named(name) {
-            Some(algorithm) => algorithms.push(algorithm),
-            None => {
-                let cure = if name.starts_with("HS") {
-                    "HMAC is not carried out by this version; use an asymmetric algorithm".to_owned()
-                } else {
-                    match nearest(name, Algorithm::ALL.map(Algorithm::name)) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("known are: {}", Algorithm::ALL.map(Algorithm::name).join(", ")),
-                    }
-                };
-                bench.note(
-                    Problem::error(node.span, format!("the algorithm `{}` can't be allowed", node.shown()))
-                        .cure(cure),
-                );
-            }
-        }
-    }
-    (algorithms.len() == keys.algorithms.len()).then_some(algorithms)
-}
-
-fn token_source(keys: &written::JwtValidation, node: &Node, bench: &Bench<'_>) -> Option<TokenSource> {
-    let from = &keys.token_from;
-    let span = node.span_of("token_from");
-    match (&from.header, &from.cookie, &from.query) {
-        (None, None, None) => Some(TokenSource::Bearer),
-        (Some(name), None, None) => match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(http::header::AUTHORIZATION) => Some(TokenSource::Bearer),
-            Ok(name) => Some(TokenSource::Header(name)),
-            Err(_) => {
-                let node = node.get("token_from").and_then(|from| from.get("header")).unwrap_or(node);
-                bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
-                None
-            }
-        },
-        (None, Some(name), None) => Some(TokenSource::Cookie(name.clone())),
-        (None, None, Some(name)) => Some(TokenSource::Query(name.clone())),
-        _ => {
-            bench.note(Problem::error(
-                span,
-                "a token is looked for in one place only: `header`, `cookie` or `query`",
-            ));
-            None
-        }
     }
 }
 

@@ -59,14 +59,8 @@ pub(super) const RULES: &[Rule] = &[
 fn unused_services(subject: &Subject<'_>) -> Vec<Problem> {
     let whole = subject.whole;
     let targets = whole.routes.iter().map(|route| route.item.value.target_service.clone());
-    let asked = subject.policies().filter_map(|policy| {
-        let url = match policy.kind {
-            Kind::JwtValidation(keys) => keys.jwks_uri.as_deref()?,
-            Kind::Rbac(keys) => keys.policy_engine_endpoint.as_deref()?,
-            _ => return None,
-        };
-        Some(url.parse::<Uri>().ok()?.host()?.to_owned())
-    });
+    let asked = subject.policies().flat_map(|policy| policy.asks());
+    let asked = asked.filter_map(|asked| Some(asked.url.parse::<Uri>().ok()?.host()?.to_owned()));
     let used: Vec<String> = targets.chain(asked).collect();
     let unused = whole.services.iter().filter(|(name, _)| !used.contains(name));
     unused

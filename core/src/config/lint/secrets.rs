@@ -4,9 +4,8 @@
 use super::{rule::Rule, subject::Subject};
 use crate::config::{
     document::Whole,
-    node::{Node, Value},
+    node::{Node, Span, Value},
     problem::{Problem, Severity, SourceFile},
-    veil::veil,
 };
 
 pub(super) const RULES: &[Rule] = &[Rule {
@@ -72,4 +71,31 @@ pub(super) fn veiled(sources: &[SourceFile], whole: &Whole<'_>) -> Vec<SourceFil
         }
     }
     files
+}
+
+fn veil(text: &str, span: Span) -> String {
+    let (line, first) = (span.line as usize, span.column as usize);
+    let hidden = |column: usize| (first..first + span.length as usize).contains(&column);
+    let star = |(column, c): (usize, char)| if hidden(column) && !c.is_whitespace() { '*' } else { c };
+    let lines = (1..).zip(text.split_inclusive('\n'));
+    lines
+        .map(|(number, content)| match number == line {
+            true => (1..).zip(content.chars()).map(star).collect(),
+            false => content.to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_veil_moves_nothing() {
+        let text = "a: 1\r\nb: \"sé cret\" # why\n";
+        let span = Span { file: 0, line: 2, column: 4, length: 9 };
+        assert_eq!(veil(text, span), "a: 1\r\nb: *** ***** # why\n");
+    }
 }

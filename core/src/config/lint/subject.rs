@@ -1,6 +1,6 @@
 //! What rules look at: the document as it was written, the gateway as it was compiled, and each route's plans.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use http::Method;
 
@@ -11,6 +11,7 @@ use crate::{
         node::{Node, Span},
         policy::{Body, Kind, Policy},
     },
+    discovery,
     gateway::Gateway,
     pattern::Pattern,
     policy::{Absence, Plan, Stage},
@@ -50,6 +51,62 @@ pub(super) enum Level<'s> {
     Global,
     Route(&'s Routed<'s, Route>),
     Override(&'s Routed<'s, Override>),
+}
+
+/// Somebody whom a policy asks.
+pub(super) struct Asked<'s> {
+    pub(super) url: Cow<'s, str>,
+    /// Where that is written.
+    pub(super) node: &'s Node,
+    /// What the answers are.
+    pub(super) what: &'static str,
+}
+
+impl<'s> Written<'s> {
+    /// All whom it asks.
+    pub(super) fn asks(&self) -> Vec<Asked<'s>> {
+        match self.kind {
+            Kind::JwtValidation(keys) => {
+                let one = keys_at(
+                    keys.jwks_uri.as_deref(),
+                    keys.jwks.is_none() && keys.secret.is_none(),
+                    keys.issuer.as_deref(),
+                    self.node,
+                );
+                let listed = self.node.members("issuers", &keys.issuers).filter_map(|(issuer, node)| {
+                    let elsewhere = issuer.jwks.is_none() && issuer.secret.is_none();
+                    keys_at(issuer.jwks_uri.as_deref(), elsewhere, Some(&issuer.issuer), node)
+                });
+                one.into_iter().chain(listed).collect()
+            }
+            Kind::Rbac(keys) => {
+                let written =
+                    keys.policy_engine_endpoint.as_deref().zip(self.node.get("policy_engine_endpoint"));
+                let asked = written.map(|(url, node)| Asked {
+                    url: url.into(),
+                    node,
+                    what: "the answers that decide who may",
+                });
+                asked.into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The keys of one issuer: where they are said to be, or else at the issuer's.
+fn keys_at<'s>(
+    uri: Option<&'s str>,
+    elsewhere: bool,
+    issuer: Option<&'s str>,
+    node: &'s Node,
+) -> Option<Asked<'s>> {
+    let (url, key) = match (uri, issuer) {
+        (Some(uri), _) => (uri.into(), "jwks_uri"),
+        (None, Some(issuer)) if elsewhere => (discovery::address(issuer).into(), "issuer"),
+        _ => return None,
+    };
+    Some(Asked { url, node: node.get(key)?, what: "the keys that decide whom to believe" })
 }
 
 impl Written<'_> {

@@ -21,8 +21,12 @@ fn unbound(subject: &Subject<'_>) -> Vec<Problem> {
     let mut found = Vec::new();
     for policy in subject.policies() {
         let Kind::JwtValidation(keys) = policy.kind else { continue };
-        let lacks_audience = keys.audience.as_slice().is_empty();
-        let (what, cure) = match (keys.issuer.is_none(), lacks_audience) {
+        let lacks_issuer = keys.issuer.is_none() && keys.issuers.is_empty();
+        // Of several, each may have its own; what an entry lacks, the policy says for it.
+        let listed = !keys.issuers.is_empty()
+            && keys.issuers.iter().all(|issuer| !issuer.audience.as_slice().is_empty());
+        let lacks_audience = keys.audience.as_slice().is_empty() && !listed;
+        let (what, cure) = match (lacks_issuer, lacks_audience) {
             (true, true) => ("from any issuer and for any audience", "add `issuer` and `audience`"),
             (true, false) => ("from any issuer", "add `issuer`"),
             (false, true) => ("for any audience", "add `audience`"),

@@ -12,7 +12,6 @@ use crate::{
         Host,
         document::{Item, Route, Routed, Service},
         node::{Node, Span},
-        policy::Kind,
         problem::{Problem, Severity},
     },
     route::Holding,
@@ -87,23 +86,8 @@ fn implied(written: &Routed<'_, Route>, holding: &Holding<'_>, message: &str) ->
 }
 
 fn keys(subject: &Subject<'_>) -> Vec<Problem> {
-    let mut found = Vec::new();
-    for policy in subject.policies() {
-        let (key, url, what) = match policy.kind {
-            Kind::JwtValidation(keys) => {
-                ("jwks_uri", keys.jwks_uri.as_deref(), "the keys that decide whom to believe")
-            }
-            Kind::Rbac(keys) => (
-                "policy_engine_endpoint",
-                keys.policy_engine_endpoint.as_deref(),
-                "the answers that decide who may",
-            ),
-            _ => continue,
-        };
-        let (Some(url), Some(node)) = (url, policy.node.get(key)) else { continue };
-        found.extend(fetched(subject, url, node, what));
-    }
-    found
+    let asked = subject.policies().flat_map(|policy| policy.asks());
+    asked.filter_map(|asked| fetched(subject, &asked.url, asked.node, asked.what)).collect()
 }
 
 /// How a policy's URL is exposed: through the declared service that has its host's name, or there directly.

@@ -31,11 +31,14 @@ impl JwtValidation {
         for time in ["exp", "nbf", "iat"] {
             claims.remove(time);
         }
-        if let Some(issuer) = &self.issuer {
-            claims.insert("iss".to_owned(), issuer.as_str().into());
+        if let Some(issuer) = self.issuers.first() {
+            claims.extend(issuer.name.as_deref().map(|name| ("iss".to_owned(), name.into())));
+            if !issuer.audience.is_empty() {
+                claims.insert("aud".to_owned(), list(&issuer.audience));
+            }
         }
-        if !self.audience.is_empty() {
-            claims.insert("aud".to_owned(), list(&self.audience));
+        if !self.scopes.is_empty() {
+            claims.insert("scope".to_owned(), self.scopes.join(" ").into());
         }
         claims.insert("sub".to_owned(), subject.into());
         claims
@@ -46,9 +49,19 @@ impl JwtValidation {
         self.required.iter().map(|required| &*required.claim)
     }
 
+    /// What its header must say about its type, if anything.
+    pub fn sample_typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// Whether a token must say when it was issued.
+    pub fn wants_issue_time(&self) -> bool {
+        self.max_age_ms.is_some()
+    }
+
     /// Whether the keys are elsewhere, so that they are not known without asking.
     pub fn keys_are_elsewhere(&self) -> bool {
-        self.keys.source().is_some()
+        self.issuers.iter().any(|issuer| issuer.keys.is_remote())
     }
 
     /// The token of a request, as it is.
@@ -56,9 +69,9 @@ impl JwtValidation {
         self.token(request).ok().flatten().map(Cow::into_owned)
     }
 
-    /// The algorithms by which a token may be signed.
+    /// The algorithms by which a token with [these claims](Self::sample_claims) may be signed.
     pub fn algorithms(&self) -> &[Algorithm] {
-        &self.algorithms
+        self.issuers.first().map_or(&[], |issuer| &issuer.algorithms)
     }
 
     /// The token where it is looked for.
