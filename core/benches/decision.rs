@@ -26,6 +26,7 @@ use tollgate_core::{
     host::{Host, HostError, Peer, Timestamp},
     job::Job,
     pipeline::handle,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, FixedWindow, Quota},
@@ -107,6 +108,9 @@ impl Host for Instant {
     }
     async fn verify(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> Result<bool, HostError> {
         Ok(true)
+    }
+    async fn sign(&self, _: &PrivateKey, _: &[u8]) -> Result<Vec<u8>, HostError> {
+        Ok(vec![0; 64])
     }
     fn defer(&self, _: Job) {}
     fn record(&self, event: Event<'_>) {

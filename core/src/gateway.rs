@@ -8,7 +8,9 @@ use http::HeaderName;
 use crate::{
     config::document::{Admin, Limits, Listener, Store, Telemetry},
     config::{node::Span, places::Places},
+    failures::Failures,
     host::Timestamp,
+    identity_token::IdentityToken,
     job::Job,
     keys::{KeyRing, KeySet, Standing},
     route::Router,
@@ -26,8 +28,12 @@ pub struct Gateway {
     pub(crate) only_host: Option<String>,
     pub(crate) trusted: Trusted,
     pub(crate) limits: Limits,
+    /// Who has presented too many wrong credentials, where that is limited.
+    pub(crate) failures: Option<Failures>,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
+    /// How services are told who makes a request.
+    pub(crate) identity_token: Option<IdentityToken>,
     pub(crate) rings: Vec<Arc<KeyRing>>,
     /// Those and the fixed ones.
     pub(crate) every_ring: Vec<Arc<KeyRing>>,

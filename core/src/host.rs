@@ -14,6 +14,7 @@ use crate::{
     event::Event,
     job::Job,
     password::PasswordHash,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -94,6 +95,9 @@ pub trait Host: Sized {
     ) -> Result<bool, HostError> {
         Err(HostError::new(HostErrorKind::Unavailable, "passwords are not checked here"))
     }
+
+    /// A signature over `message`, made with `key`. An unusable key is an error.
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError>;
 
     /// Work that outlives the response. The host runs [`crate::job::run`] when it sees fit.
     fn defer(&self, job: Job);

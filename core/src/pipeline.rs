@@ -8,10 +8,13 @@ mod attempt;
 mod authorize;
 mod choose;
 mod enter;
+mod failures;
 mod identify;
 mod introspect;
 mod limit;
+mod publish;
 mod reuse;
+mod vouch;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
@@ -113,6 +116,9 @@ async fn exchange<'g, H: Host>(
     account: &mut Account<'g>,
 ) -> Result<Response<H::Body>, Refusal> {
     let Context { gateway, host, entrance, .. } = *context;
+    if let Some(answered) = publish::answer(context, &head, account) {
+        return answered;
+    }
     let Found { route, plan } = choose::choose(gateway, entrance, &head, account)?;
     let path = &*entrance.path.text;
     let mut facts = Facts {
@@ -131,11 +137,16 @@ async fn exchange<'g, H: Host>(
 
     let authentication = plan.authentication.as_ref().filter(|applied| account.holds(applied, path));
     let mut credential = None;
-    if let Some(applied) = authentication
-        && let Some((identity, way)) = identify::identify(host, applied, &facts, account).await?
-    {
-        account.identity = Some(identity);
-        credential = Some(way);
+    if let Some(applied) = authentication {
+        failures::check(gateway, &facts, account)?;
+        match identify::identify(host, applied, &facts, account).await {
+            Ok(Some((identity, way))) => {
+                account.identity = Some(identity);
+                credential = Some(way);
+            }
+            Ok(None) => {}
+            Err(refusal) => return Err(failures::count(gateway, host, refusal, &facts, account).await),
+        }
     }
     let body = match account.body.take() {
         Some(digest) => proven(body, *digest)?,
@@ -163,8 +174,9 @@ async fn exchange<'g, H: Host>(
             if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
         }
         None => {
-            let request =
-                attempt::Outgoing { route, plan, identity: identity.as_deref(), credential, granted };
+            let token = vouch::vouch(context, &route.service, account).await?;
+            let identity = identity.as_deref();
+            let request = attempt::Outgoing { route, plan, identity, credential, granted, token };
             let fetched = attempt::attempt(context, request, head, body, account).await?;
             match &mut lookup {
                 Some(lookup) => {

@@ -67,6 +67,11 @@ pub enum Refusal {
     AmbiguousToken,
     /// A token that proves nothing.
     InvalidToken(TokenFault),
+    /// So many wrong credentials from one address that none is looked at for a while.
+    TooManyFailures {
+        /// For how long.
+        left_ms: u64,
+    },
     /// A good token that was not granted these scopes.
     InsufficientScope(String),
     /// Whether the token is good can't be known now.
@@ -91,6 +96,8 @@ pub enum Refusal {
     NotTrue,
     /// Whether the user may can't be known now.
     EngineUnavailable,
+    /// The token that the service relies on can't be signed now.
+    SigningUnavailable,
     /// The service can't be reached or does not speak HTTP.
     BadGateway,
     /// The service has not answered in time.
@@ -144,6 +151,12 @@ impl Refusal {
     /// What clients are told.
     pub(crate) fn detail(&self) -> &'static str {
         self.parts().2
+    }
+
+    /// Whether a credential was there and proved nothing. The codes of those that were not there say `missing`.
+    pub(crate) fn is_wrong_credential(&self) -> bool {
+        let (status, code, _) = self.parts();
+        status == StatusCode::UNAUTHORIZED && !code.contains(".missing")
     }
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
@@ -226,6 +239,11 @@ impl Refusal {
                 "The request carries several credentials.",
             ),
             Self::InvalidToken(fault) => (StatusCode::UNAUTHORIZED, fault.code(), fault.detail()),
+            Self::TooManyFailures { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "authentication.too_many_failures",
+                "Too many wrong credentials came from this address; try again later.",
+            ),
             Self::InsufficientScope(_) => (
                 StatusCode::FORBIDDEN,
                 "jwt_validation.scope",
@@ -270,6 +288,11 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "rbac.unavailable",
                 "Permissions can't be checked at the moment.",
+            ),
+            Self::SigningUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "identity_token.unavailable",
+                "The service can't be told who makes the request at the moment.",
             ),
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "upstream.failed", "The service can't be reached."),
             Self::GatewayTimeout => {
@@ -352,11 +375,15 @@ impl Refusal {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
             }
+            Self::TooManyFailures { left_ms } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(left_ms.div_ceil(1000)));
+            }
             Self::KeysUnavailable
             | Self::EngineUnavailable
             | Self::CountersUnavailable
             | Self::PasswordsUnavailable
-            | Self::IntrospectionUnavailable => {
+            | Self::IntrospectionUnavailable
+            | Self::SigningUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.

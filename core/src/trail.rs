@@ -44,7 +44,8 @@ impl Verdict {
 /// One step of a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What was asked: `request`, `route`, `override`, a policy's type, `upstream`, `answer`.
+    /// What was asked: `request`, `route`, `override`, a policy's type, `authentication`,
+    /// `identity_token`, `upstream`, `answer`.
     pub room: &'static str,
     /// What became of it.
     pub verdict: Verdict,

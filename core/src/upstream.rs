@@ -75,6 +75,8 @@ pub struct Service {
     pub endpoints: Vec<Endpoint>,
     /// How long to wait for it, unless a route says otherwise.
     pub patience: Patience,
+    /// Whether it is told by a token who makes a request.
+    pub is_told: bool,
     /// Where it is written, or where the name stands by which it is implied.
     pub span: Span,
     /// Where its keys are.
@@ -88,12 +90,17 @@ impl Service {
             endpoint.service = name.clone();
         }
         let places = Places::implied(span);
-        Self { name, endpoints, patience, span, places, next: AtomicUsize::new(0) }
+        Self { name, endpoints, patience, is_told: false, span, places, next: AtomicUsize::new(0) }
     }
 
     /// The same, written in a mapping.
     pub(crate) fn written(self, places: Places) -> Self {
         Self { places, ..self }
+    }
+
+    /// The same, told who makes a request or not.
+    pub(crate) fn told(self, is_told: bool) -> Self {
+        Self { is_told, ..self }
     }
 
     /// The endpoint whose turn it is. `None` only where there is none, which the check refuses.

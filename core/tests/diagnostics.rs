@@ -95,6 +95,11 @@ const CASES: &[Case] = cases! {
     "75-introspection"
     "76-introspection-secrets"
     "77-ways-in-one-place"
+    "80-failed-auth"
+    "81-identity-token-in-vain"
+    "82-identity-token"
+    "83-identity-token-keys"
+    "84-identity-token-workers"
 };
 
 /// What the cases include.

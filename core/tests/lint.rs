@@ -77,6 +77,12 @@ fn variable(name: &str) -> Option<String> {
         "SECRET" => Some(SECRET.to_owned()),
         "LONG" => Some(SECRET.repeat(6)),
         "EMPTY" => Some(String::new()),
+        // RFC 8037, appendix A.1.
+        "KEY" => Some(
+            r#"{"kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use tollgate_core::{
     host::{Host, HostError, Peer, Timestamp},
     job::{self, Job},
     pipeline::handle,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -78,6 +79,9 @@ impl<B: Body> Host for Fake<B> {
     }
     async fn verify(&self, _: Algorithm, _: &PublicKey, _: &[u8], _: &[u8]) -> Result<bool, HostError> {
         Ok(false)
+    }
+    async fn sign(&self, _: &PrivateKey, _: &[u8]) -> Result<Vec<u8>, HostError> {
+        Ok(Vec::new())
     }
     fn defer(&self, _: Job) {}
     fn record(&self, _: Event<'_>) {}

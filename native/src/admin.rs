@@ -202,7 +202,7 @@ mod tests {
         let text = "services: {a: {endpoints: [\"http://a\"]}}\nroutes: [{path: /, target_service: a}]\npolicies:\n- \
                     {name: authentication, type: JWT_Validation, issuer: \"http://issuer.test/\"}\n";
         let loaded = config::load("t", text.to_owned(), &NoFiles, &|_: &str| None, Host::Native);
-        let gateway = loaded.gateway.expect(&loaded.report.render());
+        let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
         let page = MetricsPage {
             metrics: Arc::default(),
             gateway: Arc::new(ArcSwap::from_pointee(gateway)),

@@ -16,6 +16,7 @@ use tollgate_core::{
     job::{self, Job},
     password::PasswordHash,
     pipeline,
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -165,6 +166,10 @@ impl Host for NativeHost {
     ) -> Result<bool, HostError> {
         // Boxed: it is rare, and every request would carry room for it.
         Box::pin(self.0.passwords.check(hash, password, is_known)).await
+    }
+
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError> {
+        crate::sign::sign(key, message)
     }
 
     fn defer(&self, job: Job) {

@@ -22,5 +22,6 @@ pub mod metrics;
 mod notice;
 mod password;
 pub mod server;
+pub mod sign;
 pub mod trails;
 pub mod verify;

@@ -125,6 +125,8 @@ pub enum Facility {
     Cache,
     /// What checks signatures.
     Verification,
+    /// What signs identity tokens.
+    Signing,
 }
 
 /// A point in time: RFC 3339 in UTC, or milliseconds since 1970.

@@ -12,6 +12,8 @@ use crate::{coding, play::Sent, upstream::Seen};
 const NEW_ID: &str = "<request-id>";
 /// Stands for a trace that the gateway began.
 const NEW_TRACE: &str = "<traceparent>";
+/// Stands for a signature that is another each time.
+const NEW_SIGNATURE: &str = "<signature>";
 /// Fields that concern a connection, or the moment.
 const PASSING: [&str; 4] = ["connection", "date", "keep-alive", "transfer-encoding"];
 
@@ -108,6 +110,10 @@ impl Observed {
                 made_up.push((value.clone(), NEW_TRACE));
             }
         }
+        let tokens = raw.seen.iter().flat_map(|(_, seen)| &seen.headers);
+        for (_, token) in tokens.filter(|(name, _)| name == "x-tollgate-identity") {
+            made_up.extend(random_signature(token).map(|signature| (signature.to_owned(), NEW_SIGNATURE)));
+        }
         let plain = |text: &str| {
             made_up
                 .iter()
@@ -165,6 +171,13 @@ impl Observed {
     }
 }
 
+/// The signature of a token by an algorithm that has a new one each time: of those that sign identity tokens, ES256.
+fn random_signature(token: &str) -> Option<&str> {
+    let (message, signature) = token.rsplit_once('.')?;
+    // What `{"alg":"ES256",` begins with, encoded.
+    (message.starts_with("eyJhbGciOiJFUzI1NiIs") && signature.len() == 86).then_some(signature)
+}
+
 /// Whether an identifier has the form of those that the gateway makes up.
 fn is_made_up(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(is_hex)
@@ -209,6 +222,15 @@ mod tests {
         let observed = Observed::new(sent, raw);
         assert!(!observed.headers.contains_key("date"));
         (observed.headers["x-request-id"].join("|"), observed.body)
+    }
+
+    #[test]
+    fn only_signatures_that_can_not_be_told_in_advance_are_left_out() {
+        let signature = "s".repeat(86);
+        let of = |head: &str| random_signature(&format!("{head}.claims.{signature}")).is_some();
+        // {"alg":"ES256","kid":"k"} and {"alg":"EdDSA","kid":"k"}
+        assert!(of("eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ"));
+        assert!(!of("eyJhbGciOiJFZERTQSIsImtpZCI6ImsifQ"));
     }
 
     #[test]

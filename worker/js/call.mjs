@@ -4,6 +4,7 @@ import * as counter from "./counter.mjs";
 import { exchange } from "./exchange.mjs";
 import { Told, response } from "./head.mjs";
 import { deliver, waiting } from "./isolate.mjs";
+import { sign } from "./sign.mjs";
 import * as stored from "./store.mjs";
 import { verify } from "./verify.mjs";
 
@@ -83,6 +84,10 @@ export class Call {
   verify(ticket, algorithm, jwk, signature, message) {
     // These are views of WebAssembly's memory, which may move before they are looked at.
     deliver(ticket, verify(algorithm, jwk, signature.slice(), message.slice()));
+  }
+
+  sign(ticket, algorithm, jwk, message) {
+    deliver(ticket, sign(algorithm, jwk, message.slice()));
   }
 
   hold() {

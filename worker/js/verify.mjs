@@ -8,7 +8,7 @@ const RSA = (name, hash, saltLength) => [
 ];
 
 /** For each `alg` (RFC 7518, RFC 8037): how its keys are imported, and how they are used. */
-const ALGORITHMS = {
+export const ALGORITHMS = {
   RS256: RSA("RSASSA-PKCS1-v1_5", "SHA-256"),
   RS384: RSA("RSASSA-PKCS1-v1_5", "SHA-384"),
   RS512: RSA("RSASSA-PKCS1-v1_5", "SHA-512"),

@@ -12,6 +12,7 @@ use tollgate_core::{
     job::{self, Job},
     pipeline,
     refusal::{Addressee, Refusal},
+    signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
     window::{Draw, Quota},
@@ -23,7 +24,7 @@ use crate::{
     cache, clock, configuration, counter,
     message::{self, Received, content_length},
     platform::{self, Answer, Call},
-    random,
+    random, sign,
     task::{self, Promised},
     verify,
 };
@@ -159,6 +160,10 @@ impl Host for EdgeHost {
         signature: &[u8],
     ) -> Result<bool, HostError> {
         verify::verify(&self.0.call, algorithm, key, message, signature).await
+    }
+
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError> {
+        sign::sign(&self.0.call, key, message).await
     }
 
     fn defer(&self, job: Job) {

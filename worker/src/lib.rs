@@ -16,6 +16,7 @@ mod host;
 mod message;
 mod platform;
 mod random;
+mod sign;
 mod task;
 mod verify;
 

@@ -78,6 +78,10 @@ extern "C" {
         message: &[u8],
     );
 
+    /// Signs by a private key: bytes come back, or a text that says why the key can't be used.
+    #[wasm_bindgen(method)]
+    pub(crate) fn sign(this: &Call, ticket: u32, algorithm: &str, jwk: &str, message: &[u8]);
+
     /// Keeps the request's context alive when the request is answered.
     #[wasm_bindgen(method)]
     pub(crate) fn hold(this: &Call);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Change, What,
     routes::transport,
-    setting::{Setting, Value},
+    setting::{Leaning::LessIsLooser, Setting, Value},
     settings::differences,
 };
 use crate::{
@@ -54,6 +54,7 @@ fn settings(service: &Service) -> Vec<Setting> {
     let patience = service.patience;
     vec![
         Setting::neutral("endpoints", Value::set(service.endpoints.iter().map(url))),
+        Setting::new("identity_token", service.is_told, LessIsLooser),
         Setting::neutral("tls.ca_file", authorities),
         Setting::neutral("tls.server_name", tls.and_then(|tls: &Tls| tls.server_name.clone())),
         Setting::neutral("timeouts.connect_ms", patience.connect_ms),

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     config::document::{Admin, LogFormat, StoreType},
     gateway::Gateway,
+    identity_token::IdentityToken,
 };
 
 pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
@@ -34,7 +35,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         StoreType::Memory => "Memory",
         StoreType::Redis => "Redis",
     };
-    vec![
+    let mut settings = vec![
         Setting::neutral("public_domain", gateway.public_domain.clone()),
         Setting::new("enforce_domain", gateway.only_host.is_some(), LessIsLooser),
         Setting::new("limits.max_header_bytes", limits.max_header_bytes, MoreIsLooser),
@@ -42,6 +43,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::new("limits.header_timeout_ms", limits.header_timeout_ms, MoreIsLooser),
         Setting::new("limits.max_body_bytes", limits.max_body_bytes, Ceiling),
         Setting::new("limits.max_connections", limits.max_connections, MoreIsLooser),
+        Setting::new("limits.failed_auth_per_minute", limits.failed_auth_per_minute, Ceiling),
         Setting::neutral("limits.drain_timeout_ms", limits.drain_timeout_ms),
         Setting::neutral("listeners", Value::set(host.listeners.iter().map(|one| &one.address))),
         Setting::neutral("admin.address", host.admin.as_ref().map(|admin| admin.address.clone())),
@@ -51,6 +53,30 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::neutral("telemetry.access_log", format),
         Setting::neutral("telemetry.access_log.path", log.map(|log| log.path.clone())),
         Setting::neutral("telemetry.prometheus", host.telemetry.prometheus),
+    ];
+    settings.extend(tokens(gateway.identity_token.as_ref()));
+    settings
+}
+
+/// What stands in tokens and who believes them; of keys their names alone.
+fn tokens(token: Option<&IdentityToken>) -> Vec<Setting> {
+    let published = token.and_then(|token| token.published.as_ref());
+    vec![
+        Setting::neutral("identity_token.issuer", token.map(|token| token.issuer.clone())),
+        Setting::neutral(
+            "identity_token.key",
+            token.map_or(Value::Nothing, |token| Value::list(token.keys.iter().map(|key| &key.kid))),
+        ),
+        Setting::neutral(
+            "identity_token.ttl_seconds",
+            token.map_or(Value::Nothing, |token| Value::from(token.ttl_ms / 1000)),
+        ),
+        Setting::neutral("identity_token.header", token.map(|token| token.header.to_string())),
+        Setting::neutral(
+            "identity_token.claims",
+            token.map_or(Value::Nothing, |token| Value::set(&token.claims)),
+        ),
+        Setting::neutral("identity_token.publish_at", published.map(|published| published.path.clone())),
     ]
 }
 

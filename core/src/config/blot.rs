@@ -10,8 +10,10 @@ use super::{
 
 /// Whether the value of this key is a secret. A set of keys is one when it holds one.
 fn is_secret(key: &str, text: &str) -> bool {
-    // A `hash` may be the key itself, by mistake.
-    matches!(key, "secret" | "client_secret" | "token" | "hash") || key == "jwks" && text.contains("\"oct\"")
+    // A `hash` may be the key itself, by mistake; a private `key` may be written as a mapping with `d`.
+    matches!(key, "secret" | "client_secret" | "token" | "hash" | "d")
+        || key == "key" && !text.starts_with("file:")
+        || key == "jwks" && text.contains("\"oct\"")
 }
 
 /// Blots out what stands at such keys.
@@ -23,6 +25,13 @@ pub(super) fn secrets(node: &Node, files: &mut [SourceFile]) {
                     Value::Scalar(scalar) if is_secret(&key.name, &scalar.text) => {
                         blot(scalar, value.span, files);
                     }
+                    // One secret, or a list of them.
+                    Value::List(items) => items.iter().for_each(|item| match &item.value {
+                        Value::Scalar(scalar) if is_secret(&key.name, &scalar.text) => {
+                            blot(scalar, item.span, files);
+                        }
+                        _ => secrets(item, files),
+                    }),
                     _ => secrets(value, files),
                 }
             }

@@ -3,6 +3,7 @@
 //! Works through to the end whatever it finds, so that all mistakes come to light at once.
 
 mod chain;
+mod identity_token;
 mod kinds;
 mod link;
 
@@ -19,6 +20,7 @@ use super::{
     services::Services,
 };
 use crate::{
+    failures::Failures,
     gateway::{Gateway, Settings},
     identity::{X_USER_ID, X_USER_ROLES},
     path::NormalPath,
@@ -109,10 +111,12 @@ pub(super) fn compile(
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds::default();
     check_top(whole, &bench);
+    let identity_token = identity_token::identity_token(whole, &bench);
 
     // A route or override that can't be read keeps its place, so that indices stay those of the lists.
     let routes: Vec<Option<Route>> =
         whole.routes.iter().map(|written| compile_route(written, &mut services, &bench)).collect();
+    identity_token::check_routes(whole, &routes, &bench);
     let overrides: Vec<Option<OverrideOn>> = whole
         .overrides
         .iter()
@@ -129,6 +133,9 @@ pub(super) fn compile(
 
     let mut identity_headers = vec![X_USER_ID, X_USER_ROLES];
     identity_headers.extend(kinds.identity_headers);
+    // Clients need `Authorization` for themselves; it is taken off where a token would stand.
+    let told_by = identity_token.as_ref().map(|token| token.header.clone());
+    identity_headers.extend(told_by.filter(|name| *name != http::header::AUTHORIZATION));
     let top = &whole.top;
     let admin = top.admin.clone().map(|mut admin| {
         admin.token = admin.token.filter(|token| !token.is_empty());
@@ -142,7 +149,9 @@ pub(super) fn compile(
         only_host: top.public_domain.as_deref().filter(|_| top.enforce_domain).and_then(host_of),
         trusted: Trusted(networks(whole, &bench)),
         limits: top.limits.clone(),
+        failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
+        identity_token,
         rings,
         every_ring,
         guard: guard(whole, &bench),

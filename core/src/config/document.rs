@@ -3,6 +3,7 @@
 //!
 //! Nothing here is checked beyond its type: meaning is [`super::compile`]'s.
 
+mod identity_token;
 mod service;
 
 use std::{collections::BTreeMap, fmt};
@@ -12,7 +13,10 @@ use serde::{
     de::{self, DeserializeOwned, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
-pub use self::service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts};
+pub use self::{
+    identity_token::IdentityToken,
+    service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts},
+};
 use super::{
     decode::decode,
     findings::Findings,
@@ -142,6 +146,8 @@ pub struct Document {
     pub telemetry: Telemetry,
     /// Who may have single requests explained while serving. Nobody unless written.
     pub explain: Option<Explain>,
+    /// Signed tokens by which services are told who makes a request. None unless written.
+    pub identity_token: Option<IdentityToken>,
 }
 
 impl Default for Document {
@@ -157,6 +163,7 @@ impl Default for Document {
             store: Store::default(),
             telemetry: Telemetry::default(),
             explain: None,
+            identity_token: None,
         }
     }
 }
@@ -201,6 +208,12 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// Open client connections in all; beyond it new ones wait.
     pub max_connections: u64,
+    /// Wrong credentials a minute from one address (of IPv6: from a /64, by `X-Forwarded-For` where proxies are
+    /// trusted). Then credentials from there, good ones too, are answered 429 until the minute ends. `off` or 0:
+    /// no bound.
+    #[serde(deserialize_with = "number_or_off")]
+    #[cfg_attr(feature = "schema", schemars(with = "NumberOrOff"))]
+    pub failed_auth_per_minute: u64,
     /// Milliseconds that requests in flight are given when the gateway stops.
     pub drain_timeout_ms: u64,
 }
@@ -213,9 +226,47 @@ impl Default for Limits {
             header_timeout_ms: 10_000,
             max_body_bytes: 0,
             max_connections: 20_000,
+            failed_auth_per_minute: 60,
             drain_timeout_ms: 30_000,
         }
     }
+}
+
+/// A number, or `off` for none.
+fn number_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Either;
+    impl Visitor<'_> for Either {
+        type Value = u64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number without sign, or `off`")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+            let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+            let number = || text.replace('_', "").parse().ok().filter(|_| is_number);
+            // To tools that speak YAML 1.1, `off` is `false`, and they write it so.
+            let read = if matches!(text, "off" | "false") { Some(0) } else { number() };
+            read.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+    deserializer.deserialize_any(Either)
+}
+
+/// How editors are told of it.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged, inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum NumberOrOff {
+    Number(u64),
+    Off(Off),
+}
+
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Off {
+    Off,
 }
 
 /// Where counters live.

@@ -10,7 +10,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
             "terminate TLS in front of Tollgate until it does",
         ),
         ("Telemetry", &["otlp_endpoint"], "the access log and the metrics of the admin listener are there"),
-        ("Limits", &["failed_auth_per_minute"], "limit the route by `per: ip` meanwhile"),
         ("Route", &["when"], "match by `hosts`, `methods`, `headers` or `query`"),
         ("Route", &["targets"], "name one `target_service`; it may have several endpoints"),
         (

@@ -93,7 +93,8 @@ impl Services {
                 idle_ms: timeouts.idle_ms,
             };
             let service = Service::new(name.as_str().into(), endpoints, patience, item.node.span);
-            declared.insert(name.clone(), Arc::new(service.written(Places::of(item.node))));
+            let service = service.written(Places::of(item.node)).told(item.value.identity_token);
+            declared.insert(name.clone(), Arc::new(service));
         }
         let unread = match whole.root.get("services").map(|node| &node.value) {
             _ if !complete => Unread::All,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Context, X_REQUEST_ID, account::Account, authorize::Granted};
 use crate::{
     body::Body,
+    gateway::Gateway,
     host::Host,
     identity::Identity,
     policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource},
@@ -34,6 +35,8 @@ pub(super) struct Outgoing<'r> {
     /// The policy that checked the credentials.
     pub(super) credential: Option<&'r Way>,
     pub(super) granted: Granted,
+    /// Tells the service who makes the request.
+    pub(super) token: Option<HeaderValue>,
 }
 
 pub(super) async fn attempt<H: Host>(
@@ -48,7 +51,7 @@ pub(super) async fn attempt<H: Host>(
     prepare(context, &outgoing, endpoint, &mut head, upgrade.as_ref()).inspect_err(|_| {
         account.detail = Some("the target for the service can't be written".to_owned());
     })?;
-    account.note(|| sent(&outgoing, endpoint, &head));
+    account.note(|| sent(context.gateway, &outgoing, endpoint, &head));
     let limit = context.gateway.limits.max_body_bytes;
     let body = if limit > 0 { body.bounded(limit) } else { body };
     let request = Request::from_parts(head, body);
@@ -126,6 +129,13 @@ fn prepare<H: Host>(
     for (name, value) in outgoing.identity.iter().flat_map(|identity| &identity.headers) {
         headers.insert(name.clone(), value.clone());
     }
+    if let Some(maker) = gateway.identity_token.as_ref().filter(|_| route.service.is_told) {
+        // Last, so that nothing else can stand in its place; and what a client has sent there is no token of ours.
+        match &outgoing.token {
+            Some(token) => drop(headers.insert(maker.header.clone(), token.clone())),
+            None => drop(headers.remove(&maker.header)),
+        }
+    }
     Ok(())
 }
 
@@ -138,7 +148,9 @@ fn is_secret(name: &HeaderName) -> bool {
 }
 
 /// What explanations say of the request as it is sent.
-fn sent(outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &request::Parts) -> Step {
+fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &request::Parts) -> Step {
+    let is_token =
+        |name: &HeaderName| gateway.identity_token.as_ref().is_some_and(|token| token.header == *name);
     let (service, plan) = (&outgoing.route.service, outgoing.plan);
     let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
     let authority = &endpoint.authority;
@@ -150,7 +162,7 @@ fn sent(outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &request::Parts) -> 
         .headers
         .iter()
         .map(|(name, value)| {
-            let value = match is_secret(name) {
+            let value = match is_secret(name) || is_token(name) {
                 true => "<hidden>".into(),
                 false => String::from_utf8_lossy(value.as_bytes()),
             };

@@ -1,7 +1,7 @@
 //! `FixedWindow`: so many requests a window. Whom a request counts for is decided here; the counting is
 //! [`crate::window`]'s arithmetic, wherever the host keeps the state.
 
-use std::{fmt::Write, net::IpAddr};
+use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     facts::Facts,
+    failures::write_network,
     trail::{Said, Verdict},
     window::{Draw, Quota},
 };
@@ -105,7 +106,7 @@ impl Per {
         let _ = match (self, facts.identity) {
             (Self::User, Some(identity)) => write!(key, "{}", identity.key),
             // A request without a user is counted by address; the prefix keeps the two kinds apart.
-            (Self::User | Self::Ip, _) => write_address(facts.client, key),
+            (Self::User | Self::Ip, _) => write_network(facts.client, key),
             (Self::Route, _) => write!(key, "route:{}", facts.route.pattern),
             (Self::Service, _) => write!(key, "service:{}", facts.route.service.name),
             // A digest, so that no client decides how long keys are or what stands in them.
@@ -123,17 +124,6 @@ impl Per {
             }
             (Self::Claim(_), None) => write!(key, "claim:"),
         };
-    }
-}
-
-/// One customer of an IPv6 network has a whole /64 at least, so that is what counts.
-fn write_address(address: IpAddr, key: &mut String) -> std::fmt::Result {
-    match address {
-        IpAddr::V4(address) => write!(key, "ip:{address}"),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            write!(key, "ip:{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
     }
 }
 

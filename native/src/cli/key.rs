@@ -1,6 +1,9 @@
-//! `tollgate key`: API keys and passwords, and the digests and hashes by which a configuration knows them.
+//! `tollgate key`: what is secret in configurations, made here: API keys and passwords, the digests and hashes by which
+//! a configuration knows them, and pairs of keys that sign identity tokens.
 
-use std::{io::Read, process::ExitCode};
+mod pair;
+
+use std::{io::Read, path::PathBuf, process::ExitCode};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::{Args, Subcommand};
@@ -20,7 +23,7 @@ pub(super) struct Key {
     action: Action,
 }
 
-/// Exit code 0: done. 1: there is no randomness, or no key or password to be read.
+/// Exit code 0: done. 1: there is no randomness, or no key or password that can be read.
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key, and print it with what to write into the configuration. It is shown once and kept nowhere.
@@ -36,6 +39,20 @@ enum Action {
     Hash,
     /// Read a password from standard input and print its hash, for a user of a BasicAuth policy.
     Password,
+    /// Make a pair of keys that signs identity tokens, and print it as a private JSON Web Key, for `identity_token.key`.
+    Pair {
+        /// What it signs with.
+        #[arg(long, value_enum, default_value = "eddsa")]
+        algorithm: pair::Signing,
+        /// What it is called in tokens; its thumbprint unless said otherwise.
+        #[arg(long)]
+        kid: Option<String>,
+    },
+    /// Print the public halves of private JSON Web Keys as a key set, for services.
+    Jwks {
+        /// Files, one key each; standard input where none is named.
+        files: Vec<PathBuf>,
+    },
 }
 
 impl Key {
@@ -75,6 +92,14 @@ impl Key {
                     None => super::fail(1, "there is no memory to hash a password"),
                 }
             }
+            Action::Pair { algorithm, kid } => match pair::generate(algorithm, kid) {
+                Ok(jwk) => super::print(format_args!("{jwk}\n")),
+                Err(error) => super::fail(1, error),
+            },
+            Action::Jwks { files } => match pair::public_set(&files) {
+                Ok(set) => super::print(format_args!("{set}\n")),
+                Err(error) => super::fail(1, error),
+            },
         }
     }
 }

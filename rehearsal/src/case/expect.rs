@@ -280,7 +280,8 @@ impl<'de> Deserialize<'de> for Asked {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenStep")]
 pub struct StepWish {
-    /// What decided: `request`, `route`, `override`, `upstream`, `answer`, or a policy's type.
+    /// What decided: `request`, `route`, `override`, `authentication`,
+    /// `identity_token`, `upstream`, `answer`, or a policy's type.
     pub room: Option<String>,
     /// The name of the policy.
     pub policy: Option<String>,

@@ -15,6 +15,7 @@ use tollgate_core::{
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
     password::{self, PasswordHash},
+    signing::PrivateKey,
     trail::Trail,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
@@ -181,6 +182,12 @@ impl<W: World> Host for FakeHost<W> {
         self.lend(Facility::Verification)?;
         let checked = password::pure::check(hash, password);
         checked.ok_or_else(|| HostError::new(HostErrorKind::Unavailable, "no memory to check a password"))
+    }
+
+    async fn sign(&self, key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, HostError> {
+        self.lend(Facility::Signing)?;
+        let unusable = || HostError::new(HostErrorKind::Unavailable, "a key that can't be used here");
+        self.world.sign(key, message).ok_or_else(unusable)
     }
 
     fn defer(&self, job: Job) {

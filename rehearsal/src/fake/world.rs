@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tollgate_core::{
     body::{Body, BodyError},
     host::{HostError, HostErrorKind},
+    signing::{self, PrivateKey},
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey, pure},
 };
@@ -36,6 +37,11 @@ pub(crate) trait World {
         signature: &[u8],
     ) -> Option<bool> {
         pure::verify(algorithm, key, message, signature)
+    }
+
+    /// A signature; none where the key can't be used.
+    fn sign(&self, key: &PrivateKey, message: &[u8]) -> Option<Vec<u8>> {
+        signing::pure::sign(key, message)
     }
 }
 

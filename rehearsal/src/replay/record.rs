@@ -54,7 +54,7 @@ pub enum Unusable {
     Incomplete,
     /// Refused before its host was known, for something that is not in the log.
     TurnedAway,
-    /// Refused because keys could not be had: whose it was is not known.
+    /// Refused before credentials were looked at, or for want of keys: whose it was is not known.
     Unidentified,
     /// Its method or path can't be spoken.
     Unspeakable,
@@ -67,7 +67,7 @@ impl Unusable {
             Self::Malformed => "not a line of the JSON access log",
             Self::Incomplete => "without a time, client, method, host or path that can be read",
             Self::TurnedAway => "refused at the door for what the log does not hold",
-            Self::Unidentified => "refused for want of keys, so that its user is not known",
+            Self::Unidentified => "refused before its user was known",
             Self::Unspeakable => "with a method or path that can't be sent",
         }
     }
@@ -99,7 +99,11 @@ impl Line {
         match written.refusal.as_deref() {
             // Only what gets past the door has its host recorded.
             Some(_) if written.host.as_deref() == Some("") => return Self::Unusable(Unusable::TurnedAway),
-            Some("jwt_validation.keys_unavailable" | "oauth_introspection.unavailable") => {
+            Some(
+                "jwt_validation.keys_unavailable"
+                | "oauth_introspection.unavailable"
+                | "authentication.too_many_failures",
+            ) => {
                 return Self::Unusable(Unusable::Unidentified);
             }
             _ => {}

@@ -21,6 +21,9 @@ pub struct Service {
     /// How to trust endpoints with `https:`.
     #[serde(default)]
     pub tls: ServiceTls,
+    /// Tell it by a token who makes a request, as `identity_token` at the top says.
+    #[serde(default)]
+    pub identity_token: bool,
 }
 
 /// One address of a service: a URL, or a mapping with `url`.

@@ -11,8 +11,8 @@ use serde::{
 
 use super::super::{
     document::{
-        AccessLog, Admin, Document, Limits, Listener, LongEndpoint, Override, Route, Service, ServiceTls,
-        Store, Telemetry, Timeouts,
+        AccessLog, Admin, Document, IdentityToken, Limits, Listener, LongEndpoint, Override, Route, Service,
+        ServiceTls, Store, Telemetry, Timeouts,
     },
     policy::{
         ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, OAuthIntrospection,
@@ -41,6 +41,7 @@ pub(super) enum Place {
     Listener,
     Admin,
     Limits,
+    IdentityToken,
     Store,
     Telemetry,
     AccessLog,
@@ -59,6 +60,7 @@ impl Place {
             (Self::Whole, "listeners") => Self::Listeners,
             (Self::Whole, "admin") => Self::Admin,
             (Self::Whole, "limits") => Self::Limits,
+            (Self::Whole, "identity_token") => Self::IdentityToken,
             (Self::Whole, "store") => Self::Store,
             (Self::Whole, "telemetry") => Self::Telemetry,
             (Self::Telemetry, "access_log") => Self::AccessLog,
@@ -112,6 +114,7 @@ impl Place {
             Self::Listener => Keys::new(fields::<Listener>()),
             Self::Admin => Keys::new(fields::<Admin>()),
             Self::Limits => Keys::new(fields::<Limits>()),
+            Self::IdentityToken => Keys::new(fields::<IdentityToken>()),
             Self::Store => Keys::new(fields::<Store>()),
             Self::Telemetry => Keys::new(fields::<Telemetry>()),
             Self::AccessLog => Keys::new(fields::<AccessLog>()),
@@ -127,7 +130,7 @@ impl Place {
 }
 
 /// What a file is about comes after what it needs for that, whichever type reads it, and then what serves it.
-const LAST: &[&str] = &["routes", "policies", "route_overrides", "explain", "services"];
+const LAST: &[&str] = &["routes", "policies", "route_overrides", "explain", "identity_token", "services"];
 
 /// Keys in their order.
 #[derive(Debug, Default)]
@@ -235,6 +238,7 @@ mod tests {
             (Place::Listener, "address"),
             (Place::Admin, "address"),
             (Place::Limits, "max_header_bytes"),
+            (Place::IdentityToken, "issuer"),
             (Place::Store, "type"),
             (Place::Telemetry, "access_log"),
             (Place::AccessLog, "format"),

@@ -32,9 +32,11 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "limit-per-ip-behind-proxies",
         level: Severity::Hint,
-        what: "a limit by client address on a public listener, without `trusted_proxies`",
+        what: "a limit by client address on a public listener, without `trusted_proxies`; that of wrong credentials \
+               (`failed_auth_per_minute`) is one",
         why: "Behind a load balancer or a CDN every request comes from the proxy's address: all clients share one \
-              counter and refuse each other. Without proxies in front all is well.",
+              counter and refuse each other, and one that presents wrong credentials locks all others out. Without \
+              proxies in front all is well.",
         cure: "name the proxies in `trusted_proxies`, so that `X-Forwarded-For` is believed of them",
         check: behind_proxies,
     },
@@ -117,13 +119,27 @@ fn behind_proxies(subject: &Subject<'_>) -> Vec<Problem> {
             None
         }
     };
-    limits(subject)
-        .filter_map(|(policy, holdings)| {
-            let whom = whom(&policy, &holdings)?;
-            let message = format!("behind a proxy, `{}` counts {whom} as one", policy.name());
-            Some(Problem::note(policy.node.get("per").map_or(policy.at(), |per| per.span), message))
-        })
-        .collect()
+    let policies = limits(subject).filter_map(|(policy, holdings)| {
+        let whom = whom(&policy, &holdings)?;
+        let message = format!("behind a proxy, `{}` counts {whom} as one", policy.name());
+        Some(Problem::note(policy.node.get("per").map_or(policy.at(), |per| per.span), message))
+    });
+    policies.chain(failures_behind_proxies(subject)).collect()
+}
+
+/// The limit of wrong credentials holds wherever credentials are asked for, written or not.
+fn failures_behind_proxies(subject: &Subject<'_>) -> Option<Problem> {
+    let Subject { gateway, whole, .. } = subject;
+    let asking = gateway.router().plans().find_map(|holding| holding.plan.authentication.as_ref())?;
+    gateway.failures.as_ref()?;
+    let message = "behind a proxy, one client's wrong credentials lock all others out";
+    match whole.root.get("limits").and_then(|limits| limits.entry("failed_auth_per_minute")) {
+        Some((key, _)) => Some(Problem::note(key.span, message)),
+        None => {
+            let unless = "(`limits.failed_auth_per_minute` is 60 unless written)";
+            Some(Problem::note(asking.origin.span, format!("{message} {unless}")))
+        }
+    }
 }
 
 fn fails_open(subject: &Subject<'_>) -> Vec<Problem> {
