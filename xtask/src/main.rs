@@ -15,10 +15,7 @@ mod wasm_imports;
 
 use std::{env, process::ExitCode};
 
-use crate::{
-    command::{cargo, run},
-    report::Report,
-};
+use crate::report::Report;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
@@ -30,7 +27,7 @@ usage: cargo xtask <command>
   schema --check   fail when one of them is not what the code says
   edge             the Worker, for wrangler: checks its configuration, builds, weighs
   edge --test      the Worker with test hooks, for the behaviour suite
-  bench            core's benchmarks
+  bench            what decisions cost, and who asks
   fuzz [CASES]     hostile tokens, keys and answers, made up: a million of each kind unless told otherwise
 
 What this machine can't run is skipped loudly, or fails where CI=true.
@@ -52,7 +49,7 @@ fn main() -> ExitCode {
         ["fuzz", cases] if cases.bytes().all(|byte| byte.is_ascii_digit()) => {
             report.step("hostile input", || test::fuzz(cases))
         }
-        ["bench"] => report.step("benchmarks", || run(&mut cargo("bench -p tollgate-core --features yaml"))),
+        ["bench"] => report.step("benchmarks", test::bench),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

@@ -34,3 +34,9 @@ pub(crate) fn fuzz(cases: &str) -> Outcome {
     let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
     run(test.env("PROPTEST_CASES", cases))
 }
+
+/// What decisions cost in core, and what it costs natively to know who asks.
+pub(crate) fn bench() -> Outcome {
+    run(&mut cargo("bench -p tollgate-core --features yaml"))?;
+    run(&mut cargo("bench -p tollgate --bench tokens"))
+}
