@@ -72,6 +72,15 @@ impl Process {
         self.address
     }
 
+    /// The processor time that the process has used, in ticks of a hundredth of a second.
+    pub fn ticks(&self) -> io::Result<u64> {
+        let id = self.child.id().ok_or_else(|| io::Error::other("it has ended"))?;
+        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // After the name, which may hold blanks: the state is the third field, the times are the 14th and 15th.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).into_iter().flatten();
+        Ok(fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+    }
+
     /// The resident memory of the process, in bytes.
     pub fn resident(&self) -> io::Result<u64> {
         let id = self.child.id().ok_or_else(|| io::Error::other("it has ended"))?;
