@@ -24,6 +24,41 @@ fn every_configuration_in_the_readme_is_valid_on_both_hosts() {
     }
 }
 
+/// Fragments, completed by what they leave out.
+#[test]
+fn every_configuration_in_the_pages_about_identities_is_valid() {
+    let pages = [
+        ("authentication.md", include_str!("../../docs/authentication.md"), 4),
+        ("identity.md", include_str!("../../docs/identity.md"), 1),
+    ];
+    for (name, page, least) in pages {
+        let shown = blocks(page, "yaml");
+        assert!(shown.len() >= least, "{name}: {}", shown.len());
+        for text in shown {
+            let mut whole = text.to_owned();
+            if !whole.contains("\nservices:") && !whole.starts_with("services:") {
+                whole.push_str("services: {app: {endpoints: ['http://127.0.0.1:9001']}}\n");
+            }
+            if !whole.contains("routes:") {
+                let service = if whole.contains("  notes:") { "notes" } else { "app" };
+                whole.push_str(&format!("routes: [{{path: '/*', target_service: {service}}}]\n"));
+            }
+            let variables = |name: &str| match name {
+                "IDENTITY_KEY" => Some(pair()),
+                _ => Some("0123456789abcdef0123456789abcdef".to_owned()),
+            };
+            let loaded = config::load(name, whole.clone(), &NoFiles, &variables, Host::Native);
+            assert!(loaded.gateway.is_some(), "{}\n{whole}", loaded.report.render());
+        }
+    }
+}
+
+/// A pair of keys, as the page tells to make one.
+fn pair() -> String {
+    let made = Command::new(env!("CARGO_BIN_EXE_tollgate")).args(["key", "pair"]).output().unwrap();
+    String::from_utf8(made.stdout).unwrap()
+}
+
 #[test]
 fn every_command_in_the_readme_exists() {
     let commands: Vec<&str> = blocks(README, "sh")
