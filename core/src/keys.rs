@@ -113,6 +113,11 @@ impl KeySet {
         })
     }
 
+    /// Whether an RSA key has an exponent that not every platform can use.
+    pub(crate) fn has_an_unusual_exponent(&self) -> bool {
+        self.keys.iter().any(PublicKey::has_an_unusual_exponent)
+    }
+
     /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
     pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found<'_>> {
         let kid = kid.filter(|_| !self.goes_by_any_name);

@@ -89,6 +89,7 @@ const CASES: &[Case] = cases! {
     "63-shared-secrets"
     "64-demands-on-tokens"
     "65-issuers"
+    "66-exponents-on-workers"
     "70-passwords"
     "71-passwords-on-workers"
     "72-shared-secrets"

@@ -208,6 +208,12 @@ impl PublicKey {
         family && self.algorithm.is_none_or(|own| own == algorithm)
     }
 
+    /// Whether its RSA exponent is other than those that WebCrypto has on Workers.
+    pub(crate) fn has_an_unusual_exponent(&self) -> bool {
+        const USUAL: [&[u8]; 4] = [&[3], &[17], &[37], &[1, 0, 1]];
+        matches!(&self.material, Material::Rsa { e, .. } if !USUAL.contains(&&e[..]))
+    }
+
     /// What tells it from others: its name and a digest of its numbers.
     pub(crate) fn fingerprint(&self) -> String {
         let digest = match &self.material {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Bench, Kinds, issuers::Written};
 use crate::{
     config::{
+        Host,
         node::{Node, Span},
         problem::{Problem, nearest},
         services::Services,
@@ -147,6 +148,12 @@ impl Kinds {
                 return None;
             }
         };
+        if bench.host == Host::Workers && set.has_an_unusual_exponent() {
+            let message = "a key of this set has an RSA exponent that Workers can't use";
+            let cure = "have the issuer make a key with 65537, which is the usual one; 3, 17 and 37 work too";
+            bench.note(Problem::error(span, message).cure(cure));
+            return None;
+        }
         // What is wrong with the algorithms is said where they stand.
         if algorithms.is_some_and(|algorithms| set.serves(algorithms)) {
             return Some(self.keep(set));
