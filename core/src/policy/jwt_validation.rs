@@ -8,7 +8,7 @@ mod fault;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod hostile;
 mod judge;
-mod members;
+pub(crate) mod members;
 mod parse;
 mod sample;
 

@@ -16,10 +16,15 @@ use serde_json::{Map, Number, Value};
 /// no padding, no white space, no bits that mean nothing.
 pub(super) fn object(part: &str) -> Option<Map<String, Value>> {
     let bytes = Base64UrlUnpadded::decode_vec(part).ok()?;
-    match serde_json::from_slice::<Strict>(&bytes).ok()?.0 {
+    match read(&bytes).ok()? {
         Value::Object(members) => Some(members),
         _ => None,
     }
+}
+
+/// JSON in which no name stands twice.
+pub(crate) fn read(bytes: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
 }
 
 struct Strict(Value);

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::host::Timestamp;
+use crate::{host::Timestamp, policy::jwt_validation::members};
 
 /// A clear answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ impl Answer {
             }
             other => return Err(format!("the introspection endpoint answered {other}")),
         }
-        let answer: Value = serde_json::from_slice(content).map_err(|error| {
+        let answer = members::read(content).map_err(|error| {
             format!("the introspection endpoint's answer is no JSON: {:?} error", error.classify())
         })?;
         let Value::Object(claims) = answer else {
