@@ -73,6 +73,9 @@ impl Host for Instant {
     fn random(&self) -> u128 {
         0x0123_4567_89ab_cdef_0123_4567_89ab_cdef
     }
+    fn unguessable(&self) -> Result<[u8; 32], HostError> {
+        Ok([0; 32])
+    }
     async fn sleep(&self, _: u64) {}
     async fn fetch(
         &self,

@@ -13,6 +13,7 @@ use crate::{
     identity_token::IdentityToken,
     job::Job,
     keys::{KeyRing, KeySet, Standing},
+    policy::oidc_login::OidcLogin,
     route::Router,
     trail::Guard,
     transform::forwarded::Trusted,
@@ -34,6 +35,10 @@ pub struct Gateway {
     pub(crate) identity_headers: Vec<HeaderName>,
     /// How services are told who makes a request.
     pub(crate) identity_token: Option<IdentityToken>,
+    /// Where policies answer themselves.
+    pub(crate) doors: Vec<Door>,
+    /// The names of cookies that no service sees or sets.
+    pub(crate) own_cookies: Vec<String>,
     pub(crate) rings: Vec<Arc<KeyRing>>,
     /// Those and the fixed ones.
     pub(crate) every_ring: Vec<Arc<KeyRing>>,
@@ -47,6 +52,16 @@ pub struct Gateway {
     pub(crate) places: Places,
     /// What concerns the host alone.
     pub settings: Settings,
+}
+
+/// Paths at which a policy answers itself, before any route.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) policy: Arc<OidcLogin>,
+    /// The policy's name.
+    pub(crate) name: String,
+    /// Where it is written.
+    pub(crate) span: Span,
 }
 
 /// The parts of the configuration that hosts carry out.
@@ -104,6 +119,7 @@ impl Gateway {
 
     /// Work that spares the first requests a wait: fetching keys. Not needed for correctness.
     pub fn warm_up(&self) -> impl Iterator<Item = Job> {
-        self.rings.iter().cloned().map(Job::RefreshKeys)
+        let providers = self.doors.iter().filter_map(|door| door.policy.provider.told.clone());
+        self.rings.iter().cloned().map(Job::RefreshKeys).chain(providers.map(Job::RefreshProvider))
     }
 }

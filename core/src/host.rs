@@ -41,6 +41,9 @@ pub trait Host: Sized {
     /// 128 random bits, good enough for identifiers. Not for keys.
     fn random(&self) -> u128;
 
+    /// 32 random bytes that nobody can guess, whatever they have seen of others: for keys and what must stay secret.
+    fn unguessable(&self) -> Result<[u8; 32], HostError>;
+
     /// Waits. Used between polls of a shared refresh, never on the plain path.
     async fn sleep(&self, milliseconds: u64);
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::{host::Host, keys::KeyRing};
+use crate::{host::Host, keys::KeyRing, provider::Told};
 
 /// What is to be done after the response.
 #[derive(Debug)]
 pub enum Job {
     /// Fetch a set of signing keys again, while the last good one goes on serving.
     RefreshKeys(Arc<KeyRing>),
+    /// Ask a provider of logins again what it says about itself.
+    RefreshProvider(Arc<Told>),
 }
 
 /// Does the work. A failure is noted in what the job works on, where the next request finds it; what is returned is for
@@ -16,5 +18,6 @@ pub enum Job {
 pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {
     match job {
         Job::RefreshKeys(ring) => ring.refresh(host).await,
+        Job::RefreshProvider(told) => told.refresh(host).await,
     }
 }

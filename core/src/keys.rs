@@ -427,15 +427,15 @@ fn millis(duration: Duration) -> u64 {
 
 /// Whether a refresh is under way: the millisecond after the one in which it began, or zero.
 #[derive(Debug, Default)]
-struct Refreshing(AtomicU64);
+pub(crate) struct Refreshing(AtomicU64);
 
 impl Refreshing {
-    fn is_under_way(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_under_way(&self, now: Timestamp) -> bool {
         lasts(self.0.load(Ordering::Acquire), now)
     }
 
     /// None when one is under way already.
-    fn raise(&self, now: Timestamp) -> Option<Raised<'_>> {
+    pub(crate) fn raise(&self, now: Timestamp) -> Option<Raised<'_>> {
         let (before, own) = (self.0.load(Ordering::Acquire), now.saturating_add(1));
         if lasts(before, now) {
             return None;
@@ -450,7 +450,7 @@ fn lasts(began: u64, now: Timestamp) -> bool {
 }
 
 /// The flag of one refresh. Of another's, who has taken over, it leaves off.
-struct Raised<'a> {
+pub(crate) struct Raised<'a> {
     flag: &'a Refreshing,
     own: u64,
 }

@@ -32,6 +32,7 @@ pub mod path;
 pub mod pattern;
 pub mod pipeline;
 pub mod policy;
+pub mod provider;
 mod recent;
 pub mod refusal;
 pub mod remote;

@@ -12,6 +12,7 @@ mod failures;
 mod identify;
 mod introspect;
 mod limit;
+mod login;
 mod publish;
 mod reuse;
 mod vouch;
@@ -118,6 +119,10 @@ async fn exchange<'g, H: Host>(
     let Context { gateway, host, entrance, .. } = *context;
     if let Some(answered) = publish::answer(context, &head, account) {
         return answered;
+    }
+    if let Some(door) = gateway.doors.iter().find(|door| door.is_at(entrance)) {
+        // Rare and large, so no other request carries the room for it.
+        return Box::pin(login::answer(context, door, &head, account)).await;
     }
     let Found { route, plan } = choose::choose(gateway, entrance, &head, account)?;
     let path = &*entrance.path.text;
@@ -228,6 +233,9 @@ fn decorate(headers: &mut HeaderMap, account: &Account<'_>, request_id: HeaderVa
     }
     if let Some(outcome) = account.cache {
         outcome.write_headers(headers);
+    }
+    for cookie in &account.cookies {
+        headers.append(header::SET_COOKIE, cookie.clone());
     }
 }
 

@@ -13,6 +13,7 @@ pub mod fixed_window;
 pub mod hmac;
 pub mod jwt_validation;
 pub mod oauth_introspection;
+pub mod oidc_login;
 pub mod rbac;
 pub(crate) mod settings;
 pub mod ttl;
@@ -31,6 +32,7 @@ use self::{
     hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
     oauth_introspection::OAuthIntrospection,
+    oidc_login::OidcLogin,
     rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
     ttl::Ttl,
@@ -101,6 +103,8 @@ pub enum Way {
     Hmac(Hmac),
     /// By a token that its issuer is asked about.
     OAuthIntrospection(OAuthIntrospection),
+    /// By a session that a login began.
+    OidcLogin(Arc<OidcLogin>),
 }
 
 impl Authentication {
@@ -135,6 +139,14 @@ impl Authentication {
             _ => None,
         })
     }
+
+    /// The first way by a session, where there is one.
+    pub fn by_session(&self) -> Option<&OidcLogin> {
+        self.ways().iter().find_map(|way| match way {
+            Way::OidcLogin(policy) => Some(&**policy),
+            _ => None,
+        })
+    }
 }
 
 impl Way {
@@ -146,6 +158,7 @@ impl Way {
             Self::BasicAuth(_) => "BasicAuth",
             Self::Hmac(_) => "Hmac",
             Self::OAuthIntrospection(_) => "OAuthIntrospection",
+            Self::OidcLogin(_) => "OidcLogin",
         }
     }
 
@@ -157,6 +170,7 @@ impl Way {
             Self::BasicAuth(policy) => policy.offered(request).map(|text| text.is_some()),
             Self::Hmac(policy) => policy.is_present(request),
             Self::OAuthIntrospection(policy) => policy.token(request).map(|token| token.is_some()),
+            Self::OidcLogin(policy) => Ok(policy.is_present(request)),
         }
     }
 
@@ -168,6 +182,7 @@ impl Way {
             Self::BasicAuth(policy) => policy.source(),
             Self::Hmac(policy) => policy.source(),
             Self::OAuthIntrospection(policy) => &policy.source,
+            Self::OidcLogin(policy) => &policy.source,
         }
     }
 
@@ -175,7 +190,7 @@ impl Way {
     pub(crate) fn remote(&self) -> Option<&Remote> {
         match self {
             Self::OAuthIntrospection(policy) => Some(&policy.remote),
-            Self::JwtValidation(_) | Self::ApiKey(_) | Self::BasicAuth(_) | Self::Hmac(_) => None,
+            _ => None,
         }
     }
 
@@ -186,6 +201,7 @@ impl Way {
             Self::ApiKey(policy) => policy.challenge(),
             Self::BasicAuth(policy) => policy.challenge(),
             Self::Hmac(_) => hmac::SCHEME.to_owned(),
+            Self::OidcLogin(policy) => policy.challenge(),
         }
     }
 }

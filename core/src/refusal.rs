@@ -13,6 +13,7 @@ use crate::{
     path::BadPath,
     policy::{
         fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault, oauth_introspection,
+        oidc_login::LoginFault,
     },
 };
 
@@ -74,6 +75,12 @@ pub enum Refusal {
     },
     /// A good token that was not granted these scopes.
     InsufficientScope(String),
+    /// A person without a session, who is sent to log in.
+    LoginRequired(Destination),
+    /// Somebody else without a session; the challenge.
+    MissingSession(String),
+    /// A login that does not come about.
+    Login(LoginFault),
     /// Whether the token is good can't be known now.
     KeysUnavailable,
     /// No token for its issuer to be asked about.
@@ -104,6 +111,22 @@ pub enum Refusal {
     GatewayTimeout,
     /// The client's body broke off.
     BodyBroken,
+}
+
+/// Where a browser is sent. Nobody is shown it: whoever has all of it could take part in the login.
+#[derive(Clone, PartialEq)]
+pub struct Destination(pub(crate) String);
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Destination(…)")
+    }
+}
+
+impl From<LoginFault> for Refusal {
+    fn from(fault: LoginFault) -> Self {
+        Self::Login(fault)
+    }
 }
 
 impl From<TokenFault> for Refusal {
@@ -244,6 +267,11 @@ impl Refusal {
                 "authentication.too_many_failures",
                 "Too many wrong credentials came from this address; try again later.",
             ),
+            Self::LoginRequired(_) => (StatusCode::SEE_OTHER, "oidc_login.required", "A login is required."),
+            Self::MissingSession(_) => {
+                (StatusCode::UNAUTHORIZED, "oidc_login.missing", "A login is required.")
+            }
+            Self::Login(fault) => fault.parts(),
             Self::InsufficientScope(_) => (
                 StatusCode::FORBIDDEN,
                 "jwt_validation.scope",
@@ -336,7 +364,11 @@ impl Refusal {
                 let each: Vec<String> = challenges.iter().map(|one| challenge_of(one, realm)).collect();
                 put(headers, header::WWW_AUTHENTICATE, each.join(", "));
             }
-            Self::MissingKey(challenge) => {
+            Self::LoginRequired(Destination(location)) => put(headers, header::LOCATION, location.clone()),
+            Self::Login(fault) if fault.is_passing() => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::MissingKey(challenge) | Self::MissingSession(challenge) => {
                 put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
             }
             Self::InvalidKey => put(headers, header::WWW_AUTHENTICATE, challenge_of("ApiKey", realm)),

@@ -35,6 +35,10 @@ pub enum Question {
     Decision,
     /// What a token means.
     Introspection,
+    /// What a provider of logins says about itself.
+    Provider,
+    /// Who has logged in.
+    Login,
 }
 
 /// What came back: status, head, and the whole body.

@@ -101,6 +101,8 @@ const CASES: &[Case] = cases! {
     "82-identity-token"
     "83-identity-token-keys"
     "84-identity-token-workers"
+    "85-logins"
+    "86-doors"
 };
 
 /// What the cases include.

@@ -64,6 +64,9 @@ impl<B: Body> Host for Fake<B> {
     fn random(&self) -> u128 {
         0
     }
+    fn unguessable(&self) -> Result<[u8; 32], HostError> {
+        Ok([0; 32])
+    }
     async fn sleep(&self, _: u64) {}
     async fn fetch(&self, _: &Endpoint, request: Request<B>, _: Patience) -> Result<Response<B>, HostError> {
         Ok(Response::new(request.into_body()))

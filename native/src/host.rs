@@ -12,7 +12,7 @@ use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
     event::Event,
     gateway::Gateway,
-    host::{Host, HostError, Peer, Timestamp},
+    host::{Host, HostError, HostErrorKind, Peer, Timestamp},
     job::{self, Job},
     password::PasswordHash,
     pipeline,
@@ -114,6 +114,15 @@ impl Host for NativeHost {
 
     fn random(&self) -> u128 {
         random::next()
+    }
+
+    fn unguessable(&self) -> Result<[u8; 32], HostError> {
+        let mut bytes = [0; 32];
+        let filled = getrandom::fill(&mut bytes);
+        filled.map_err(|error| {
+            HostError::new(HostErrorKind::Unavailable, format!("random numbers: {error}"))
+        })?;
+        Ok(bytes)
     }
 
     async fn sleep(&self, milliseconds: u64) {

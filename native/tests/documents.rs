@@ -60,6 +60,22 @@ fn pair() -> String {
 }
 
 #[test]
+fn every_configuration_of_logins_is_valid_on_both_hosts_and_laid_out() {
+    let shown = blocks(include_str!("../../docs/login.md"), "yaml");
+    assert!(shown.len() >= 2, "{}", shown.len());
+    for text in shown {
+        assert_eq!(config::format::format(text).unwrap(), text);
+        let rest = "public_domain: a.example\nroutes: [{path: /a, target_service: a}]\nservices: {a: {endpoints: ['http://a']}}\n";
+        let whole = if text.contains("routes:") { text.to_owned() } else { format!("{text}{rest}") };
+        let secret = |_: &str| Some("0123456789abcdef0123456789abcdef".to_owned());
+        for host in [Host::Native, Host::Workers] {
+            let loaded = config::load("login.md", whole.clone(), &NoFiles, &secret, host);
+            assert!(loaded.gateway.is_some(), "{}", loaded.report.render());
+        }
+    }
+}
+
+#[test]
 fn every_command_in_the_readme_exists() {
     let commands: Vec<&str> = blocks(README, "sh")
         .into_iter()

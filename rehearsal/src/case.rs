@@ -16,7 +16,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use self::{expect::Expect, request::Request, script::Script};
-use crate::span;
+use crate::{captured::Capture, span};
 
 /// A file of cases about one topic, and what they have in common.
 #[derive(Debug, Deserialize)]
@@ -168,6 +168,8 @@ pub struct Ask {
     pub repeat: usize,
     /// What must hold each time. Without it the hosts are only compared with one another.
     pub expect: Option<Expect>,
+    /// What is taken out of the answer, by the name under which it is said again.
+    pub capture: BTreeMap<String, Capture>,
 }
 
 #[derive(Deserialize)]
@@ -178,14 +180,27 @@ struct WrittenStep {
     request: Option<Request>,
     repeat: Option<usize>,
     expect: Option<Expect>,
+    capture: Option<BTreeMap<String, Capture>>,
 }
 
 impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = WrittenStep::deserialize(deserializer)?;
         match written {
-            WrittenStep { request: Some(request), advance: None, upstreams: None, repeat, expect } => {
-                Ok(Self::Ask(Box::new(Ask { request, repeat: repeat.unwrap_or(1), expect })))
+            WrittenStep {
+                request: Some(request),
+                advance: None,
+                upstreams: None,
+                repeat,
+                expect,
+                capture,
+            } => {
+                let capture = capture.unwrap_or_default();
+                let one_place = |capture: &Capture| capture.header.is_some() != capture.upstream.is_some();
+                if !capture.values().all(one_place) {
+                    return Err(D::Error::custom("a text is captured from a `header` or an `upstream`"));
+                }
+                Ok(Self::Ask(Box::new(Ask { request, repeat: repeat.unwrap_or(1), expect, capture })))
             }
             WrittenStep {
                 advance: Some(text),
@@ -193,6 +208,7 @@ impl<'de> Deserialize<'de> for Step {
                 upstreams: None,
                 repeat: None,
                 expect: None,
+                capture: None,
             } => {
                 let milliseconds = tollgate_core::config::length::milliseconds(&text);
                 milliseconds
@@ -205,9 +221,10 @@ impl<'de> Deserialize<'de> for Step {
                 advance: None,
                 repeat: None,
                 expect: None,
+                capture: None,
             } => Ok(Self::Change(scripts)),
             _ => Err(D::Error::custom(
-                "a step is one of `request`, with `repeat` and `expect`, `advance`, `upstreams`",
+                "a step is one of `request`, with `repeat`, `expect` and `capture`, `advance`, `upstreams`",
             )),
         }
     }

@@ -18,9 +18,10 @@ use tollgate_core::{
 
 use self::{body::FakeBody, host::FakeHost};
 use crate::{
+    captured::Captured,
     case::read::Scene,
     observed::Raw,
-    play::{Act, Play, Sending, Sent},
+    play::{Act, Place, Play, Sent},
     setting::{authority, gateway},
     upstream::Upstreams,
 };
@@ -38,23 +39,33 @@ pub fn urls(play: &Play) -> BTreeMap<String, String> {
 
 /// Plays a case on a gateway that has served nobody yet.
 pub async fn play_on(gateway: &Gateway, scene: &Scene, play: &Play) -> Result<Vec<Raw>, String> {
-    let upstreams = Upstreams::new(&play.upstreams).with_others(play.others.as_ref());
+    let mut captured = Captured::new(&urls(play));
+    let upstreams = Upstreams::new(&captured.scripts(&play.upstreams, play.start)?);
+    let upstreams = upstreams.with_others(play.others.as_ref());
     let host = FakeHost::new(play.start, upstreams, &scene.case.given.failing);
     let mut observed = Vec::new();
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => host.advance(*milliseconds),
-            Act::Change(scripts) => host.world.change(scripts),
-            Act::Send(sending) => observed.push(send(gateway, &host, sending).await?),
+            Act::Change(scripts, now) => host.world.change(&captured.scripts(scripts, *now)?),
+            Act::Send(sending) => {
+                let sent = captured.sent(&sending.sent);
+                let mut raw = send(gateway, &host, &sent, &sending.place).await?;
+                captured.take(sending, &mut raw)?;
+                observed.push(raw);
+            }
         }
     }
     Ok(observed)
 }
 
-async fn send(gateway: &Gateway, host: &FakeHost<Upstreams>, sending: &Sending) -> Result<Raw, String> {
-    let sent = &sending.sent;
-    let request =
-        request(sent).map_err(|why| format!("{}: core can't be asked this: {why}", sending.place))?;
+async fn send(
+    gateway: &Gateway,
+    host: &FakeHost<Upstreams>,
+    sent: &Sent,
+    place: &Place,
+) -> Result<Raw, String> {
+    let request = request(sent).map_err(|why| format!("{place}: core can't be asked this: {why}"))?;
     let response = pipeline::handle(gateway, host, &Peer::new(sent.peer, false), request).await;
     let (mut head, body) = response.into_parts();
     frame(&mut head, &sent.method, body.length());
@@ -70,6 +81,7 @@ async fn send(gateway: &Gateway, host: &FakeHost<Upstreams>, sending: &Sending) 
         event,
         trail: trail.flatten(),
         unknown: host.world.take_unknown(),
+        captured: Vec::new(),
     })
 }
 

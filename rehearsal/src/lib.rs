@@ -9,6 +9,7 @@
 //! [`replay`] makes the requests of an access log again, of two gateways at once.
 //! Nothing here opens a socket or waits: an hour of a case's time is an addition.
 
+pub mod captured;
 pub mod case;
 pub mod coding;
 pub mod coverage;

@@ -36,6 +36,8 @@ pub struct Raw {
     pub trail: Option<Trail>,
     /// Services that were asked though nothing is given for them, where the host knows.
     pub unknown: Vec<String>,
+    /// Texts that were captured, each with what is shown in its place.
+    pub captured: Vec<(String, String)>,
 }
 
 /// What came of a request.
@@ -98,7 +100,8 @@ pub fn noted(event: &Event<'_>) -> Noted {
 impl Observed {
     /// Makes what a host saw comparable.
     pub fn new(sent: &Sent, raw: Raw) -> Self {
-        let mut made_up: Vec<(String, &str)> = Vec::new();
+        let mut made_up: Vec<(String, &str)> =
+            raw.captured.iter().map(|(text, name)| (text.clone(), name.as_str())).collect();
         let id = raw.headers.iter().find(|(name, _)| name == "x-request-id").map(|(_, value)| value.clone());
         if let Some(id) = id.filter(|id| is_made_up(id) && sent.field("x-request-id") != Some(id)) {
             made_up.push((id, NEW_ID));
@@ -152,7 +155,7 @@ impl Observed {
             headers.retain(|_, lines| lines.iter().any(|line| !line.is_empty()));
             let shown = Shown {
                 method: seen.method.clone(),
-                path: seen.path.clone(),
+                path: plain(&seen.path),
                 headers,
                 body: plain_body(&seen.body),
             };

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, path::Path, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
+    captured::Capture,
     case::{
         Step,
         expect::Expect,
@@ -35,8 +36,8 @@ pub struct Play {
 pub enum Act {
     /// So many milliseconds pass.
     Advance(u64),
-    /// These upstreams answer otherwise from now on.
-    Change(BTreeMap<String, Script>),
+    /// These upstreams answer otherwise from now on, which is this moment.
+    Change(BTreeMap<String, Script>, u64),
     /// A request is made.
     Send(Sending),
 }
@@ -48,6 +49,8 @@ pub struct Sending {
     pub sent: Arc<Sent>,
     /// What must come of it.
     pub expect: Option<Arc<Expect>>,
+    /// What is taken out of the answer.
+    pub capture: Arc<BTreeMap<String, Capture>>,
     /// Where it is.
     pub place: Place,
 }
@@ -128,14 +131,16 @@ impl Play {
                     {
                         return Err(at(format!("the upstream `{name}` is not among those given")));
                     }
-                    acts.push(Act::Change(scripts.clone()));
+                    acts.push(Act::Change(scripts.clone(), now));
                 }
                 Step::Ask(ask) => {
                     let sent = Arc::new(sent(&ask.request, now).map_err(at)?);
                     let expect = ask.expect.clone().map(Arc::new);
+                    let capture = Arc::new(ask.capture.clone());
                     for round in 1..=ask.repeat {
                         let place = place((round, ask.repeat));
-                        acts.push(Act::Send(Sending { sent: sent.clone(), expect: expect.clone(), place }));
+                        let (sent, expect, capture) = (sent.clone(), expect.clone(), capture.clone());
+                        acts.push(Act::Send(Sending { sent, expect, capture, place }));
                     }
                 }
             }
@@ -148,7 +153,7 @@ impl Play {
     pub fn sendings(&self) -> impl Iterator<Item = &Sending> {
         self.acts.iter().filter_map(|act| match act {
             Act::Send(sending) => Some(sending),
-            Act::Advance(_) | Act::Change(_) => None,
+            Act::Advance(_) | Act::Change(..) => None,
         })
     }
 }

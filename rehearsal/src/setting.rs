@@ -154,7 +154,7 @@ fn key_material(name: &str) -> Option<String> {
 }
 
 /// The name of the variable that holds the URL of an upstream.
-fn variable(upstream: &str) -> String {
+pub(crate) fn variable(upstream: &str) -> String {
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("UPSTREAM_{}", upstream.chars().map(upper).collect::<String>())
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, request, response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, request, response};
 use serde_json::{Map, Value, json};
 use tollgate_core::{
     body::Body,
@@ -21,6 +21,7 @@ use tollgate_core::{
         Authentication,
         jwt_validation::{Carried, JwtValidation},
         oauth_introspection::OAuthIntrospection,
+        oidc_login::OidcLogin,
     },
     remote::Question,
     trail::Trail,
@@ -162,7 +163,10 @@ impl<'g> World<'g> {
             if let Some(policy) = authentication.and_then(Authentication::by_introspection) {
                 return self.hand_over(policy, head, told);
             }
-            if let Bearer::User { subject, .. } = &self.supposed.bearer {
+            if let Bearer::User { subject, claims } = &self.supposed.bearer {
+                if let Some(policy) = authentication.and_then(Authentication::by_session) {
+                    return self.log_in(policy, (subject, claims), head, told);
+                }
                 told.push(format!("no token of `{subject}`: nothing looks for one here"));
             }
             return Ok(());
@@ -204,6 +208,30 @@ impl<'g> World<'g> {
             }
             Bearer::AsSent => {}
         }
+        Ok(())
+    }
+
+    /// Puts a session into the request, as a login would have begun it a moment ago.
+    fn log_in(
+        &self,
+        policy: &OidcLogin,
+        (subject, claims): (&str, &Map<String, Value>),
+        head: &mut request::Parts,
+        told: &mut Vec<String>,
+    ) -> Result<(), String> {
+        let mut all = policy.sample_claims(subject);
+        for (name, value) in claims {
+            match value {
+                Value::Null => drop(all.remove(name)),
+                value => drop(all.insert(name.clone(), value.clone())),
+            }
+        }
+        let listed = Value::Object(all.clone()).to_string();
+        let random = self.host.unguessable().map_err(|error| error.to_string())?;
+        let session = policy.sample_session(all, self.host.now(), &random);
+        let session = session.and_then(|cookie| HeaderValue::try_from(cookie).ok());
+        head.headers.append(header::COOKIE, session.ok_or("no session can hold these claims")?);
+        told.push(format!("`{subject}` has logged in, and the provider has said {listed}"));
         Ok(())
     }
 
@@ -309,6 +337,10 @@ impl Surroundings for Around {
         match request.extensions().get::<Question>() {
             Some(Question::Keys) => {
                 self.suppose(format!("the keys at `{service}` are not known here"));
+                Err(down(endpoint))
+            }
+            Some(Question::Provider | Question::Login) => {
+                self.suppose(format!("the provider of logins at `{service}` is not known here"));
                 Err(down(endpoint))
             }
             Some(Question::Decision) => {

@@ -220,7 +220,8 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
         Kind::Fault(Fault::Stall) => return Reply::Stall,
         Kind::Fault(Fault::Garbage) => return Reply::Garbage,
         Kind::Fault(Fault::CloseMidBody) => (vec![Bytes::from_static(b"the beginning")], true),
-        Kind::Fixed(None) => (Vec::new(), true),
+        // Signed before it is anybody's answer.
+        Kind::Fixed(None) | Kind::IdToken(_) => (Vec::new(), true),
         Kind::Fixed(Some(Content::Json(value))) => json(value.clone()),
         Kind::Fixed(Some(content)) => (pieces(content), !matches!(content, Content::Pieces(_))),
         Kind::Echo(Echo::Request) => json(shown(seen)),

@@ -31,6 +31,10 @@ const DECIDING: &[(&str, &str)] = &[
         "- {name: authentication, type: OAuthIntrospection, introspection_endpoint: 'http://issuer/ask', client_id: c, client_secret: s, scopes: [read], audience: api, description: why}",
     ),
     (
+        "OidcLogin",
+        "- {name: authentication, type: OidcLogin, issuer: 'https://i', client_id: c, external_url: 'https://h', cookie_secret: '${SECRET}', description: why}",
+    ),
+    (
         "AnyOf",
         "- {name: authentication, type: AnyOf, policies: [{type: ApiKey, keys: [{hash: '${HASH}', subject: alice}]}], description: why}",
     ),

@@ -91,6 +91,12 @@ impl Host for EdgeHost {
         random::next()
     }
 
+    fn unguessable(&self) -> Result<[u8; 32], HostError> {
+        let mut bytes = [0; 32];
+        platform::random(&mut bytes);
+        Ok(bytes)
+    }
+
     async fn sleep(&self, milliseconds: u64) {
         Promised::by(|ticket| platform::sleep(ticket, milliseconds as f64)).await;
     }

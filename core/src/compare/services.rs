@@ -32,7 +32,8 @@ fn services(gateway: &Gateway) -> BTreeMap<&str, &Service> {
     let issuers = gateway.router().plans().filter_map(|placed| placed.plan.authentication.as_ref());
     let issuers = issuers.flat_map(|applied| applied.ways()).filter_map(Way::remote);
     let issuers = issuers.map(|remote| &remote.service);
-    let asked = keys.chain(engines).chain(issuers);
+    let providers = gateway.doors.iter().flat_map(|door| door.policy.provider.services());
+    let asked = keys.chain(engines).chain(issuers).chain(providers);
     routes.chain(asked).map(|service: &Arc<Service>| (&*service.name, &**service)).collect()
 }
 

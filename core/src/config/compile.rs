@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     failures::Failures,
-    gateway::{Gateway, Settings},
+    gateway::{Door, Gateway, Settings},
     identity::{X_USER_ID, X_USER_ROLES},
     path::NormalPath,
     pattern::{Pattern, Segment},
@@ -109,7 +109,7 @@ pub(super) fn compile(
     let bench = Bench { files, sources, complete, host, findings };
     let folder = |span: Span, name: &str| bench.beside(span, name);
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
-    let mut kinds = Kinds::default();
+    let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };
     check_top(whole, &bench);
     let identity_token = identity_token::identity_token(whole, &bench);
 
@@ -130,12 +130,16 @@ pub(super) fn compile(
     let chains = Chains::compile(whole, &mut services, &mut kinds, &bench);
     let router = link::link(whole, routes, overrides, &chains, &bench);
     check_domain(whole, &bench);
+    check_doors(whole, &kinds.doors, &bench);
 
     let mut identity_headers = vec![X_USER_ID, X_USER_ROLES];
     identity_headers.extend(kinds.identity_headers);
     // Clients need `Authorization` for themselves; it is taken off where a token would stand.
     let told_by = identity_token.as_ref().map(|token| token.header.clone());
     identity_headers.extend(told_by.filter(|name| *name != http::header::AUTHORIZATION));
+    let mut own_cookies: Vec<String> = kinds.doors.iter().map(|door| door.policy.cookie.clone()).collect();
+    own_cookies.sort();
+    own_cookies.dedup();
     let top = &whole.top;
     let admin = top.admin.clone().map(|mut admin| {
         admin.token = admin.token.filter(|token| !token.is_empty());
@@ -152,6 +156,8 @@ pub(super) fn compile(
         failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
         identity_token,
+        doors: kinds.doors,
+        own_cookies,
         rings,
         every_ring,
         guard: guard(whole, &bench),
@@ -275,6 +281,35 @@ fn check_domain(whole: &Whole<'_>, bench: &Bench<'_>) {
             );
         }
         _ => {}
+    }
+}
+
+/// Notes routes that are never asked because a login answers at their path itself.
+fn check_doors(whole: &Whole<'_>, doors: &[Door], bench: &Bench<'_>) {
+    let published = whole.top.identity_token.as_ref().and_then(|token| token.publish_at.as_ref());
+    let is_published = |door: &&Door| {
+        published.is_some_and(|path| [&door.policy.callback_path, &door.policy.logout_path].contains(&path))
+    };
+    if let Some(door) = doors.iter().find(is_published) {
+        let node = whole.root.get("identity_token").unwrap_or(whole.root);
+        let problem = Problem::error(node.span_of("publish_at"), "a login answers at this path itself");
+        let cure = "give the login a `callback_path` and a `logout_path` of its own";
+        bench.note(problem.related(door.span, "the login is here").cure(cure));
+    }
+    for Routed { item: Item { value, node }, .. } in &whole.routes {
+        let path = value.path.as_str();
+        let is_at = |door: &&Door| {
+            let own = [&door.policy.callback_path, &door.policy.logout_path];
+            own.contains(&&value.path)
+                && (value.hosts.is_empty() || value.hosts.iter().any(|host| *host == door.policy.host))
+        };
+        if let Some(door) = doors.iter().find(is_at) {
+            let message =
+                format!("on `{}`, the login `{}` answers at `{path}` itself", door.policy.host, door.name);
+            let problem =
+                Problem::error(node.span_of("path"), message).related(door.span, "the login is here");
+            bench.note(problem.cure("give the login a `callback_path` and a `logout_path` of its own"));
+        }
     }
 }
 

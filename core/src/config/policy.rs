@@ -4,6 +4,7 @@ mod basic_auth;
 mod cel;
 mod hmac;
 mod oauth_introspection;
+mod oidc_login;
 mod rbac;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub use self::{
     cel::Cel,
     hmac::{Hmac, SharedKey},
     oauth_introspection::{ClientAuth, OAuthIntrospection},
+    oidc_login::{OidcLogin, Secrets},
     rbac::{LongRole, Rbac, Role},
 };
 use super::{
@@ -121,6 +123,7 @@ kinds! {
     BasicAuth(BasicAuth) = "BasicAuth", Authentication;
     Hmac(Hmac) = "Hmac", Authentication;
     OAuthIntrospection(OAuthIntrospection) = "OAuthIntrospection", Authentication;
+    OidcLogin(OidcLogin) = "OidcLogin", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use crate::{
     config::node::Span,
     content_digest::ContentDigest,
@@ -22,6 +24,8 @@ pub(super) struct Account<'g> {
     pub(super) cache: Option<Outcome>,
     /// What would have been refused, and with what code, were that not only recorded. The first of several.
     pub(super) shadow: Option<&'static str>,
+    /// Cookies that the answer sets.
+    pub(super) cookies: Vec<HeaderValue>,
     /// The reason of a failure, for the log alone.
     pub(super) detail: Option<String>,
     /// How it was decided. None where nobody wants to know.

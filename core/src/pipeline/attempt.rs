@@ -9,7 +9,7 @@ use crate::{
     gateway::Gateway,
     host::Host,
     identity::Identity,
-    policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource},
+    policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource, oidc_login::cookies},
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -63,6 +63,9 @@ pub(super) async fn attempt<H: Host>(
                 Step::new("upstream", outgoing.route.service.span, said.fact("status", head.status.as_u16()))
             });
             clean(&mut head);
+            if !context.gateway.own_cookies.is_empty() {
+                cookies::defend(&mut head.headers, &context.gateway.own_cookies);
+            }
             Ok(Response::from_parts(head, body))
         }
         Err(error) => {
@@ -108,6 +111,9 @@ fn prepare<H: Host>(
     let headers = &mut head.headers;
     if entrance.needs_hygiene {
         hygiene::remove(headers, &gateway.identity_headers, trusted);
+    }
+    if !gateway.own_cookies.is_empty() {
+        cookies::hide(headers, &gateway.own_cookies);
     }
     // Once, instead of twice on the way: what is written below and by policies.
     headers.reserve(WRITTEN);

@@ -5,10 +5,10 @@ mod password;
 
 use std::sync::Arc;
 
-use super::{account::Account, introspect};
+use super::{account::Account, introspect, login};
 use crate::{
     facts::Facts,
-    host::Host,
+    host::{Host, Timestamp},
     identity::Identity,
     keys::{self, NoKey},
     policy::{
@@ -18,6 +18,7 @@ use crate::{
     },
     refusal::Refusal,
     trail::{Proof, Said, Verdict},
+    verify::Algorithm,
 };
 
 /// Who makes the request, and what proves it.
@@ -42,6 +43,7 @@ pub(super) async fn identify<'p, H: Host>(
         Ok(Way::OAuthIntrospection(policy)) => {
             introspect::identify(host, policy, facts, &mut learnt, &mut account.detail).await.map(Some)
         }
+        Ok(Way::OidcLogin(policy)) => login::by_session(host, policy, facts, account).await.map(Some),
         Err(ref refusal) => Err(refusal.clone()),
     };
     account.policy(applied, || match &found {
@@ -83,7 +85,20 @@ async fn by_token<H: Host>(
     if let Some(identity) = policy.recall(&digest, facts.now, |ring| ring.current(host, facts.now)) {
         return Ok(Some((identity, Proof::Remembered)));
     }
-    let (unverified, issuer) = policy.parse(&token)?;
+    // Large, and once for each token: requests with one that is remembered don't carry the room for it.
+    let verified = Box::pin(verify(host, policy, &token, facts.now, detail)).await;
+    verified.map(|(identity, algorithm)| Some((identity, Proof::Signature(algorithm))))
+}
+
+/// Whom a token proves, wherever it was found.
+pub(super) async fn verify<H: Host>(
+    host: &H,
+    policy: &JwtValidation,
+    token: &str,
+    now: Timestamp,
+    detail: &mut Option<String>,
+) -> Result<(Arc<Identity>, Algorithm), Refusal> {
+    let (unverified, issuer) = policy.parse(token)?;
     let (kid, algorithm) = (unverified.kid.as_deref(), unverified.algorithm);
     let keys = issuer.keys.holding(host, kid, algorithm).await.map_err(|missing| match missing {
         NoKey::Unknown => Refusal::InvalidToken(TokenFault::UnknownKey),
@@ -107,6 +122,6 @@ async fn by_token<H: Host>(
     if !good {
         return Err(TokenFault::Signature.into());
     }
-    let identity = policy.admit(&unverified, digest, issuer, keys.clone(), facts.now)?;
-    Ok(Some((identity, Proof::Signature(algorithm))))
+    let identity = policy.admit(&unverified, digest(token), issuer, keys.clone(), now)?;
+    Ok((identity, algorithm))
 }

@@ -20,6 +20,11 @@ impl AnyOf {
                 return Ok(way);
             }
         }
+        // Whoever sits at a browser can get a credential in one of the ways.
+        let login = |way: &&Way| matches!(way, Way::OidcLogin(policy) if policy.is_navigation(request));
+        if let Some(way) = self.ways.iter().find(login) {
+            return Ok(way);
+        }
         Err(Refusal::MissingCredentials(self.ways.iter().map(Way::challenge).collect()))
     }
 }

@@ -16,6 +16,7 @@ use super::{
     hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
     oauth_introspection::OAuthIntrospection,
+    oidc_login::OidcLogin,
     rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
 };
@@ -28,6 +29,7 @@ use crate::{
     host::Timestamp,
     identity::Identity,
     keys::Source,
+    remote::Remote,
     verify::Algorithm,
 };
 
@@ -126,7 +128,71 @@ impl Settings for Way {
             Self::BasicAuth(policy) => policy.settings(origin),
             Self::Hmac(policy) => policy.settings(origin),
             Self::OAuthIntrospection(policy) => policy.settings(origin),
+            Self::OidcLogin(policy) => policy.settings(origin),
         }
+    }
+}
+
+impl Settings for OidcLogin {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self {
+            provider,
+            client_secret,
+            secret_in_content,
+            issuer,
+            client_id,
+            id_token,
+            audience,
+            request,
+            origin,
+            host: _,
+            callback_path,
+            logout_path,
+            after_logout,
+            session_ms,
+            source,
+            cookie: _,
+            seal,
+            required,
+            role_claim,
+            forward,
+            sessions: _,
+        } = self;
+        let proof = match (client_secret, secret_in_content) {
+            (None, _) => "none",
+            (Some(_), false) => "basic",
+            (Some(_), true) => "post",
+        };
+        let written = &provider.written;
+        let mut settings = vec![
+            Setting::neutral("issuer", issuer.as_str()),
+            Setting::neutral("client_id", client_id.as_str()),
+            Setting::neutral("client_auth", proof),
+            Setting::neutral("external_url", origin.as_str()),
+            Setting::neutral("authorization_parameters", Value::set(request.split('&'))),
+            Setting::neutral("authorization_endpoint", written.authorization.clone()),
+            Setting::neutral("token_endpoint", written.token.as_ref().map(Remote::address)),
+            Setting::neutral("end_session_endpoint", written.end_session.clone()),
+            Setting::neutral("callback_path", callback_path.as_str()),
+            Setting::neutral("logout_path", logout_path.as_str()),
+            Setting::neutral("after_logout", after_logout.clone()),
+            Setting::new("session_seconds", session_ms / 1000, MoreIsLooser),
+            Setting::neutral("cookie_name", place(source)),
+            // Whoever knows one can make sessions.
+            Setting::new("cookie_secret", Value::set(seal.marks()), MoreIsLooser),
+            Setting::new("audience", Value::set(audience), MoreIsLooser),
+            Setting::neutral("role_claim", role_claim.as_str()),
+            Setting::neutral(
+                "forward_claims",
+                Value::set(forward.iter().map(|(claim, header)| format!("{claim}: {header}"))),
+            ),
+        ];
+        // Where the keys are; the rest of it is said above.
+        settings.extend(id_token.issuers.iter().filter_map(|issuer| issuer.settings().into_iter().next()));
+        settings.extend(required.iter().map(|required| {
+            Setting::new(format!("required_claims.{}", required.claim), Value::set(&required.values), Choices)
+        }));
+        settings
     }
 }
 

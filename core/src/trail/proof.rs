@@ -17,6 +17,11 @@ pub(crate) enum Proof {
     },
     /// A signature over the request itself.
     Message,
+    /// A session that a login began.
+    Session {
+        /// When it ends.
+        ends_at: Timestamp,
+    },
     /// A key that was handed out.
     Key {
         /// When it ends.
@@ -67,6 +72,7 @@ impl Proof {
         let how = match self {
             Self::Remembered => "its token was verified before".to_owned(),
             Self::Signature(algorithm) => format!("its {} signature is good", algorithm.name()),
+            Self::Session { .. } => "its session is good".to_owned(),
             Self::Key { .. } => "its key is known".to_owned(),
             Self::Password { remembered: true } => "the password was checked before".to_owned(),
             Self::Password { remembered: false } => "the password is right".to_owned(),
@@ -93,6 +99,9 @@ impl Proof {
         }
         if let Some(issuer) = identity.claims.get("iss") {
             said = said.fact("issuer", issuer.clone());
+        }
+        if let Self::Session { ends_at } = self {
+            return said.fact("ends_in_seconds", ends_at.saturating_sub(now) / 1000);
         }
         if let Some(end) = identity.claims.get("exp").and_then(serde_json::Value::as_u64) {
             said = said.fact("ends_in_seconds", end.saturating_sub(now / 1000));

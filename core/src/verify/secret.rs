@@ -24,6 +24,11 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// What is in it, for those who derive something of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What was written, to be sent to whom it is shared with; nothing where it is no text.
     pub(crate) fn text(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::text::{Content, Fields, OneOrMany};
+use super::{
+    request::{Lies, Signed},
+    text::{Content, Fields, OneOrMany},
+};
 use crate::keys::Key;
 
 /// The answers of an upstream. Each request gets an answer whose `when` it satisfies, the first of the file
@@ -67,6 +70,8 @@ pub enum Kind {
     Decision(Opa),
     /// What an issuer says of a token: claims of those that are active, by token.
     Introspection(BTreeMap<String, Map<String, Value>>),
+    /// What a provider of logins gives for a code.
+    IdToken(Signed),
     /// No answer, or no good one.
     Fault(Fault),
 }
@@ -147,6 +152,8 @@ struct Written {
     jwks: Option<Vec<Key>>,
     opa: Option<Opa>,
     introspection: Option<BTreeMap<String, Map<String, Value>>>,
+    id_token: Option<Map<String, Value>>,
+    signed: Option<Lies>,
     fault: Option<Fault>,
 }
 
@@ -158,11 +165,16 @@ impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = Written::deserialize(deserializer)?;
         let content = Content::read(written.body, written.body_size, written.stream)?;
+        if written.signed.is_some() && written.id_token.is_none() {
+            return Err(D::Error::custom("`signed` says more about an `id_token`"));
+        }
+        let lies = written.signed.unwrap_or_default();
         let others = [
             written.echo.map(Kind::Echo),
             written.jwks.map(Kind::KeySet),
             written.opa.map(Kind::Decision),
             written.introspection.map(Kind::Introspection),
+            written.id_token.map(|claims| Kind::IdToken(Signed { claims, lies })),
             written.fault.map(Kind::Fault),
         ];
         let mut others = others.into_iter().flatten();
@@ -171,7 +183,7 @@ impl<'de> Deserialize<'de> for Answer {
             (None, Some(kind), None) => kind,
             _ => {
                 return Err(D::Error::custom(
-                    "content, `echo`, `jwks`, `opa`, `introspection` and `fault` exclude one another",
+                    "content, `echo`, `jwks`, `opa`, `introspection`, `id_token` and `fault` exclude one another",
                 ));
             }
         };

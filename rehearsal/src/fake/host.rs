@@ -109,6 +109,14 @@ impl<W: World> Host for FakeHost<W> {
         thrown.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
     }
 
+    fn unguessable(&self) -> Result<[u8; 32], HostError> {
+        // Nothing here is a secret.
+        let (first, second) = (self.random().to_be_bytes(), self.random().to_be_bytes());
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(first.into_iter().chain(second)).for_each(|(byte, thrown)| *byte = thrown);
+        Ok(bytes)
+    }
+
     async fn sleep(&self, _: u64) {
         tokio::task::yield_now().await;
     }

@@ -81,7 +81,34 @@ impl<'g> Client<'g> {
                 Carried::Query(pair) => add_query(&mut sent, &pair.replace('\t', "%09")),
             }
         }
+        sent.headers.extend(self.session(record, &sent).map(|cookies| ("cookie".to_owned(), cookies)));
         Some(sent)
+    }
+
+    /// The session of whoever it was, where one is looked for: sealed by either side, as their secrets may differ.
+    fn session(&self, record: &Record, sent: &Sent) -> Option<String> {
+        let user = record.user.as_deref()?;
+        let policies =
+            self.authentications(record, sent)?.map(|one| one.and_then(Authentication::by_session));
+        let mut claims = Map::new();
+        // What the old one asks for is known to be there.
+        for policy in policies.iter().rev().flatten() {
+            claims.extend(policy.sample_claims(user));
+        }
+        let sealed = policies.iter().flatten().filter_map(|policy| {
+            let own = policy.sample_claims(user);
+            let mut claims = claims.clone();
+            claims.extend(
+                ["iss", "aud"]
+                    .into_iter()
+                    .filter_map(|name| own.get_key_value(name))
+                    .map(|(name, value)| (name.clone(), value.clone())),
+            );
+            // Nobody sees it, so it need not be one that nobody can guess.
+            policy.sample_session(claims, record.at, &[0; 32])
+        });
+        let sealed: Vec<String> = sealed.collect();
+        (!sealed.is_empty()).then(|| sealed.join("; "))
     }
 
     /// The route that served it, as far as the log tells.

@@ -62,7 +62,7 @@ impl World for Surroundings {
                 Issuer::Admits.answer(endpoint, said.unwrap_or_else(inactive))
             }
             // All keys are assumed, so none are asked for.
-            Some(Question::Keys) => Err(down(endpoint)),
+            Some(Question::Keys | Question::Provider | Question::Login) => Err(down(endpoint)),
         }
     }
 

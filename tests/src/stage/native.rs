@@ -22,6 +22,7 @@ use tollgate_core::{config::Host, gateway::Gateway};
 
 use self::{events::Events, site::Sites};
 use tollgate_rehearsal::{
+    captured::Captured,
     case::{expect::UpstreamWish, read::Scene},
     observed::Raw,
     play::{Act, Play, Sending},
@@ -65,6 +66,8 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     let upstreams = Arc::new(Upstreams::new(&play.upstreams));
     let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
     let urls: BTreeMap<String, String> = sites.urls();
+    let mut captured = Captured::new(&urls);
+    upstreams.change(&captured.scripts(&play.upstreams, play.start)?);
     let clock = Clock::manual(play.start);
     let (events, access_log) = Events::new(clock.clone())?;
     let settings = host::Settings { clock: clock.clone(), access_log, ..host::Settings::default() };
@@ -77,12 +80,13 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => clock.set(clock.now() + milliseconds),
-            Act::Change(scripts) => {
-                upstreams.change(scripts);
+            Act::Change(scripts, now) => {
+                upstreams.change(&captured.scripts(scripts, *now)?);
                 sites.follow().await.map_err(|error| format!("upstreams: {error}"))?;
             }
             Act::Send(sending) => {
-                let exchange = client::exchange(address, &sending.sent);
+                let sent = captured.sent(&sending.sent);
+                let exchange = client::exchange(address, &sent);
                 let mut raw = timeout(PATIENCE, exchange)
                     .await
                     .map_err(|_| format!("{}: no answer within {} s", sending.place, PATIENCE.as_secs()))?
@@ -90,6 +94,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                 sites.name_in_trail(&mut raw);
                 settle(&upstreams, sending).await;
                 raw.seen = upstreams.take_seen();
+                captured.take(sending, &mut raw)?;
                 observed.push(raw);
             }
         }

@@ -11,6 +11,7 @@ use tollgate_core::config::{self, Host};
 use self::process::Process;
 use super::native::{PATIENCE, client, events::Events, settle, site::Sites};
 use tollgate_rehearsal::{
+    captured::Captured,
     case::read::Scene,
     observed::Raw,
     play::{Act, Play, Sent},
@@ -73,6 +74,8 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     }
     let upstreams = Arc::new(Upstreams::new(&play.upstreams));
     let mut sites = Sites::open(upstreams.clone()).await.map_err(|error| format!("upstreams: {error}"))?;
+    let mut captured = Captured::new(&sites.urls());
+    upstreams.change(&captured.scripts(&play.upstreams, play.start)?);
     let filled = Filled::new(scene, &sites.urls());
     let (name, text) = filled.configuration(&tollgate::files::Disk)?;
     let variables = |name: &str| filled.variable(name);
@@ -89,12 +92,12 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => now += milliseconds,
-            Act::Change(scripts) => {
-                upstreams.change(scripts);
+            Act::Change(scripts, moment) => {
+                upstreams.change(&captured.scripts(scripts, *moment)?);
                 sites.follow().await.map_err(|error| format!("upstreams: {error}"))?;
             }
             Act::Send(sending) => {
-                let sent = steered(&sending.sent, now);
+                let sent = steered(&captured.sent(&sending.sent), now);
                 let mut raw = timeout(PATIENCE, client::exchange(process.address(), &sent))
                     .await
                     .map_err(|_| format!("{}: no answer within {} s", sending.place, PATIENCE.as_secs()))?
@@ -102,6 +105,7 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                 sites.name_in_trail(&mut raw);
                 settle(&upstreams, sending).await;
                 raw.seen = upstreams.take_seen();
+                captured.take(sending, &mut raw)?;
                 observed.push(raw);
             }
         }

@@ -75,7 +75,7 @@ async fn explain_all(scene: &Scene, play: &Play) -> (Vec<Explained>, Vec<String>
     for act in &play.acts {
         match act {
             Act::Advance(milliseconds) => world.advance(*milliseconds),
-            Act::Change(_) => {}
+            Act::Change(..) => {}
             Act::Send(Sending { sent, .. }) => {
                 let claims = match &asks.next().unwrap().request.bearer {
                     Some(Written::Signed(signed)) => Some(signed.claims.clone()),

@@ -7,6 +7,7 @@ mod edge;
 mod engine;
 mod explain;
 mod introspection;
+mod login;
 mod oidc;
 mod shutdown;
 mod streaming;

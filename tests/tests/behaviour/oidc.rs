@@ -1,7 +1,7 @@
 //! The gateway with a real OpenID provider: its keys are found by its name alone, change under load, and serve on when it
 //! is gone. At home and at the edge.
 
-mod provider;
+pub(crate) mod provider;
 
 use std::{
     net::SocketAddr,

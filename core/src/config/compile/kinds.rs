@@ -9,6 +9,7 @@ mod forward;
 mod hmac;
 mod jwt_validation;
 mod oauth_introspection;
+mod oidc_login;
 mod rbac;
 mod roles;
 mod tokens;
@@ -27,6 +28,7 @@ use crate::{
         problem::{Problem, nearest},
         services::Services,
     },
+    gateway::Door,
     keys::KeyRing,
     policy::{
         Authentication, Authorizer, Way,
@@ -55,6 +57,10 @@ pub(super) struct Kinds {
     /// Rings of keys that are never fetched.
     pub(super) fixed: Vec<Arc<KeyRing>>,
     pub(super) identity_headers: Vec<HeaderName>,
+    /// The host by which browsers know the gateway, unless a policy says otherwise.
+    pub(super) public_domain: Option<String>,
+    /// Where policies answer themselves.
+    pub(super) doors: Vec<Door>,
 }
 
 impl Kinds {
@@ -73,8 +79,9 @@ impl Kinds {
             | Kind::BasicAuth(_)
             | Kind::Hmac(_)
             | Kind::OAuthIntrospection(_)
+            | Kind::OidcLogin(_)
             | Kind::AnyOf(_) => self
-                .authentication(kind, node, services, bench)
+                .authentication(kind, name, node, services, bench)
                 .map(|policy| Compiled::Authentication(policy.into())),
             Kind::FixedWindow(keys) => {
                 fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
@@ -94,12 +101,13 @@ impl Kinds {
     fn authentication(
         &mut self,
         kind: &Kind,
+        name: &str,
         node: &Node,
         services: &mut Services,
         bench: &Bench<'_>,
     ) -> Option<Authentication> {
         if !matches!(kind, Kind::AnyOf(_)) {
-            return self.way(kind, node, services, bench).map(Authentication::By);
+            return self.way(kind, name, node, services, bench).map(Authentication::By);
         }
         let items = node.get("policies").map_or(&[][..], Node::items);
         if items.is_empty() {
@@ -108,7 +116,7 @@ impl Kinds {
             bench.note(Problem::error(span, "`AnyOf` has no `policies` to choose from").cure(cure));
             return None;
         }
-        let way = |item: &Node| self.way(&written::way(item, bench.findings)?, item, services, bench);
+        let way = |item: &Node| self.way(&written::way(item, bench.findings)?, name, item, services, bench);
         // All of them are looked at, so that every mistake is told.
         let ways: Vec<Option<Way>> = items.iter().map(way).collect();
         let ways = ways.into_iter().collect::<Option<Vec<_>>>()?;
@@ -117,7 +125,14 @@ impl Kinds {
     }
 
     /// `None` also for a policy that is no way to prove an identity, which has been said.
-    fn way(&mut self, kind: &Kind, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Way> {
+    fn way(
+        &mut self,
+        kind: &Kind,
+        name: &str,
+        node: &Node,
+        services: &mut Services,
+        bench: &Bench<'_>,
+    ) -> Option<Way> {
         match kind {
             Kind::JwtValidation(keys) => {
                 self.jwt_validation(keys, node, services, bench).map(Way::JwtValidation)
@@ -134,6 +149,7 @@ impl Kinds {
                 oauth_introspection::oauth_introspection(keys, node, services, headers, bench)
                     .map(Way::OAuthIntrospection)
             }
+            Kind::OidcLogin(keys) => self.oidc_login(keys, name, node, services, bench).map(Way::OidcLogin),
             _ => None,
         }
     }

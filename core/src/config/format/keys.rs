@@ -16,7 +16,7 @@ use super::super::{
     },
     policy::{
         ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, OAuthIntrospection,
-        Rbac, TokenFrom, Ttl,
+        OidcLogin, Rbac, TokenFrom, Ttl,
     },
 };
 
@@ -166,6 +166,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         "BasicAuth" => fields::<BasicAuth>(),
         "Hmac" => fields::<Hmac>(),
         "OAuthIntrospection" => fields::<OAuthIntrospection>(),
+        "OidcLogin" => fields::<OidcLogin>(),
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),

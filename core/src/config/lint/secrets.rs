@@ -54,11 +54,17 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
     secrets
 }
 
-/// What was agreed on with others: a policy's own secrets, and those of its keys and issuers.
+/// What was agreed on with others, and what is sealed with: a policy's own secrets, and those of its keys and issuers.
 fn agreed<'s>(policy: &'s Node) -> impl Iterator<Item = (&'s str, &'s Node)> {
     let listed = ["keys", "issuers"].into_iter().filter_map(|list| policy.get(list)).flat_map(Node::items);
     let named = |node: &'s Node| {
-        ["secret", "client_secret"].into_iter().filter_map(move |key| Some((key, node.get(key)?)))
+        let keys = ["secret", "client_secret", "cookie_secret"].into_iter();
+        let found = keys.filter_map(move |key| Some((key, node.get(key)?)));
+        // One by itself, or a list of several.
+        found.flat_map(|(key, node)| {
+            let items = node.items().iter().chain(node.text().map(|_| node));
+            items.map(move |node| (key, node))
+        })
     };
     std::iter::once(policy).chain(listed).flat_map(named)
 }

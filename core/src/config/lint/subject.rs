@@ -88,6 +88,13 @@ impl<'s> Written<'s> {
                 });
                 asked.into_iter().collect()
             }
+            Kind::OidcLogin(keys) => {
+                let signed = keys_at(keys.jwks_uri.as_deref(), true, Some(&keys.issuer), self.node);
+                let exchanged = keys.token_endpoint.as_deref().zip(self.node.get("token_endpoint"));
+                let what = "the answers that say who has logged in";
+                let exchanged = exchanged.map(|(url, node)| Asked { url: url.into(), node, what });
+                signed.into_iter().chain(exchanged).collect()
+            }
             Kind::Rbac(keys) => {
                 let written =
                     keys.policy_engine_endpoint.as_deref().zip(self.node.get("policy_engine_endpoint"));

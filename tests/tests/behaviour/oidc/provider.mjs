@@ -32,12 +32,20 @@ function provider(issuer) {
         response_types: [],
         id_token_signed_response_alg: "ES256",
       },
+      {
+        client_id: "website",
+        client_secret: "secret of the website",
+        redirect_uris: ["https://app.test/.tollgate/callback"],
+        post_logout_redirect_uris: ["https://app.test/goodbye"],
+        id_token_signed_response_alg: "ES256",
+      },
     ],
     jwks: { keys: structuredClone(keys) },
     ttl: { ClientCredentials: 600 },
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
+      // Anybody who types a name is whoever they say.
+      devInteractions: { enabled: true },
       introspection: { enabled: true },
       resourceIndicators: { enabled: true, getResourceServerInfo: () => resource },
     },

@@ -19,16 +19,16 @@ const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node_modules/node-li
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node_modules/oidc-provider");
 
 /// A running provider. It ends when this is dropped.
-pub(super) struct Provider {
+pub(crate) struct Provider {
     child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
-    pub(super) issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Provider {
     /// None where the package is not there, which is said loudly and is a failure in CI.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         for path in [NODE, PACKAGE] {
             if !Path::new(path).exists() {
                 let why = format!("{path} is not there; `npm ci --ignore-scripts` installs it");
@@ -62,7 +62,8 @@ impl Provider {
         Ok(Self { child, input, output, issuer })
     }
 
-    fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
         self.issuer.trim_start_matches("http://").parse().unwrap()
     }
 
@@ -102,7 +103,7 @@ impl Provider {
     }
 
     /// Ends it without a warning.
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn reachable(ways: &[Way], items: &[Node], bench: &Bench<'_>) {
         };
         let cure = match way {
             Way::BasicAuth(_) | Way::Hmac(_) => "leave one of them out",
+            Way::OidcLogin(_) => "give it a `cookie_name` of its own",
             Way::ApiKey(_) => "give it a `header` or a `query` of its own",
             Way::JwtValidation(_) | Way::OAuthIntrospection(_) => {
                 "give one of them a place of its own, such as `token_from: {header: X-Access-Token}`, or put them on \
