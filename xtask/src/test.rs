@@ -32,6 +32,8 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
 /// The properties of what reads hostile input, each for so many cases.
 pub(crate) fn fuzz(cases: &str) -> Outcome {
     let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
+    run(test.env("PROPTEST_CASES", cases))?;
+    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify --test structured");
     run(test.env("PROPTEST_CASES", cases))
 }
 
