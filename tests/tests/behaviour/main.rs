@@ -7,6 +7,7 @@ mod edge;
 mod engine;
 mod explain;
 mod introspection;
+mod keys;
 mod oidc;
 mod shutdown;
 mod streaming;
