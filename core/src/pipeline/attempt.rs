@@ -152,6 +152,9 @@ fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &
     let is_token =
         |name: &HeaderName| gateway.identity_token.as_ref().is_some_and(|token| token.header == *name);
     let (service, plan) = (&outgoing.route.service, outgoing.plan);
+    // Also of ways that were not taken, and whatever the field is called.
+    let ways = || plan.authentication.iter().flat_map(|applied| applied.ways());
+    let is_credential = |name: &HeaderName| ways().any(|way| way.source().field() == name);
     let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
     let authority = &endpoint.authority;
     let at = plan.provenance.timeout.unwrap_or(service.span);
@@ -162,7 +165,7 @@ fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &
         .headers
         .iter()
         .map(|(name, value)| {
-            let value = match is_secret(name) || is_token(name) {
+            let value = match is_secret(name) || is_token(name) || is_credential(name) {
                 true => "<hidden>".into(),
                 false => String::from_utf8_lossy(value.as_bytes()),
             };
