@@ -9,7 +9,11 @@ use crate::{
     gateway::Gateway,
     host::Host,
     identity::Identity,
-    policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource},
+    policy::{
+        Plan, Way,
+        hmac::Hmac,
+        jwt_validation::{TokenSource, cookies, is_cookie},
+    },
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -195,15 +199,8 @@ fn without_credential(
         TokenSource::Bearer => drop(headers.remove(header::AUTHORIZATION)),
         TokenSource::Header(name) => drop(headers.remove(name)),
         TokenSource::Cookie(name) => {
-            let kept: Vec<&str> = headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|line| line.to_str().ok())
-                .flat_map(|line| line.split(';'))
-                .map(str::trim)
-                .filter(|pair| pair.split('=').next() != Some(name.as_str()))
-                .collect();
-            let joined = HeaderValue::try_from(kept.join("; "));
+            let kept: Vec<&[u8]> = cookies(headers).filter(|pair| !is_cookie(pair, name)).collect();
+            let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
             headers.remove(header::COOKIE);
             if let Ok(value) = joined
                 && !value.is_empty()
