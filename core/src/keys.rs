@@ -311,16 +311,19 @@ impl KeyRing {
                 fetch
             };
             if fetch {
+                let mut bequest = Bequest { ring: self, host, is_due: true };
                 // What came of it is looked at below.
                 let _ = self.refresh(host).await;
+                bequest.is_due = false;
             }
             break;
         }
+        let is_asked = self.refreshing.is_under_way(host.now());
         let state = self.lock();
         match state.serving(host.now(), self.max_stale_ms) {
             None => Err(NoKey::Unavailable),
             Some(keys) if keys.find(kid, algorithm).is_some() => Ok(keys.clone()),
-            Some(_) if state.failure.is_some() => Err(NoKey::Unavailable),
+            Some(_) if state.failure.is_some() || is_asked => Err(NoKey::Unavailable),
             Some(_) => Err(NoKey::Unknown),
         }
     }
@@ -355,6 +358,22 @@ impl KeyRing {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has a refresh done in the background when the request that began it is dropped: otherwise clients that leave at
+/// once could use up all that an issuer may be asked, and nobody would ever hear its answer.
+struct Bequest<'b, H: Host> {
+    ring: &'b Arc<KeyRing>,
+    host: &'b H,
+    is_due: bool,
+}
+
+impl<H: Host> Drop for Bequest<'_, H> {
+    fn drop(&mut self) {
+        if self.is_due {
+            self.host.defer(crate::job::Job::RefreshKeys(self.ring.clone()));
+        }
     }
 }
 

@@ -176,10 +176,11 @@ impl Refusal {
         self.parts().2
     }
 
-    /// Whether a credential was there and proved nothing. The codes of those that were not there say `missing`.
+    /// Whether a credential was there and could have been a guess. The codes of those that were not there say `missing`;
+    /// one that has ended was good once, and a client that goes on with it must not shut out its whole network.
     pub(crate) fn is_wrong_credential(&self) -> bool {
         let (status, code, _) = self.parts();
-        status == StatusCode::UNAUTHORIZED && !code.contains(".missing")
+        status == StatusCode::UNAUTHORIZED && !code.contains(".missing") && !code.ends_with(".expired")
     }
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {

@@ -102,6 +102,19 @@ fn credentials_are_never_shown() {
 }
 
 #[test]
+fn a_key_is_not_shown_whatever_its_header_is_called() {
+    let file = std::env::temp_dir().join(format!("tollgate-explain-pass-{}.yaml", std::process::id()));
+    let config = "services: {app: {endpoints: ['http://127.0.0.1:1']}}\nroutes: [{path: '/*', target_service: app}]\n\
+                  policies:\n- {name: k, type: ApiKey, header: X-Pass, keys: [{subject: ci, hash: \
+                  'sha256:27042f4e6eca7d0b2a7ee4026df2ecfa51d3339e6d122aa099118ecd8563bad9'}]}\n";
+    std::fs::write(&file, config).unwrap();
+    let output = tollgate(&["explain", "-c", file.to_str().unwrap(), "/a", "-H", "X-Pass: right"]).output();
+    std::fs::remove_file(&file).unwrap();
+    let shown = text(&output.unwrap().stdout);
+    assert!(shown.contains("x-pass: <hidden>") && !shown.contains("x-pass: right"), "{shown}");
+}
+
+#[test]
 fn what_can_not_be_explained_is_said_to_be_so() {
     for (arguments, wanted) in [
         (&["/a", "--at", "noon"][..], "`noon` is no time"),

@@ -12,6 +12,7 @@ use tollgate_core::{
     job::{self, Job},
     pipeline,
     refusal::{Addressee, Refusal},
+    remote::Question,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
@@ -121,9 +122,13 @@ impl Host for EdgeHost {
         let limit = body.watched_limit().map_or(-1.0, |limit| limit as f64);
         let (digest, length) = (body.watched_digest(), body.length().map_or(-1.0, |length| length as f64));
         let Inner { call, background, .. } = &*self.0;
+        // Others wait for these answers too, so they are not the client's to break off.
+        let is_for_all =
+            matches!(head.extensions.get::<Question>(), Some(Question::Keys | Question::Introspection));
+        let background = *background || is_for_all;
         let (body, patience) = (body.into_js(), patience.head_ms as f64);
         let asked = Promised::by(|ticket| {
-            call.ask(ticket, &destination, &written, &body, limit, &digest, length, patience, *background);
+            call.ask(ticket, &destination, &written, &body, limit, &digest, length, patience, background);
         });
         let answered = asked.await;
         if answered.is_string() || !answered.is_object() {

@@ -9,7 +9,12 @@ use crate::{
     gateway::Gateway,
     host::Host,
     identity::Identity,
-    policy::{Plan, Way, hmac::Hmac, jwt_validation::TokenSource, oidc_login::cookies},
+    policy::{
+        Plan, Way,
+        hmac::Hmac,
+        jwt_validation::{TokenSource, cookies, is_cookie},
+        oidc_login,
+    },
     refusal::Refusal,
     route::Route,
     trail::{Said, Step, Verdict},
@@ -64,7 +69,7 @@ pub(super) async fn attempt<H: Host>(
             });
             clean(&mut head);
             if !context.gateway.own_cookies.is_empty() {
-                cookies::defend(&mut head.headers, &context.gateway.own_cookies);
+                oidc_login::cookies::defend(&mut head.headers, &context.gateway.own_cookies);
             }
             Ok(Response::from_parts(head, body))
         }
@@ -113,7 +118,7 @@ fn prepare<H: Host>(
         hygiene::remove(headers, &gateway.identity_headers, trusted);
     }
     if !gateway.own_cookies.is_empty() {
-        cookies::hide(headers, &gateway.own_cookies);
+        oidc_login::cookies::hide(headers, &gateway.own_cookies);
     }
     // Once, instead of twice on the way: what is written below and by policies.
     headers.reserve(WRITTEN);
@@ -158,6 +163,9 @@ fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &
     let is_token =
         |name: &HeaderName| gateway.identity_token.as_ref().is_some_and(|token| token.header == *name);
     let (service, plan) = (&outgoing.route.service, outgoing.plan);
+    // Also of ways that were not taken, and whatever the field is called.
+    let ways = || plan.authentication.iter().flat_map(|applied| applied.ways());
+    let is_credential = |name: &HeaderName| ways().any(|way| way.source().field() == name);
     let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
     let authority = &endpoint.authority;
     let at = plan.provenance.timeout.unwrap_or(service.span);
@@ -168,7 +176,7 @@ fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &
         .headers
         .iter()
         .map(|(name, value)| {
-            let value = match is_secret(name) || is_token(name) {
+            let value = match is_secret(name) || is_token(name) || is_credential(name) {
                 true => "<hidden>".into(),
                 false => String::from_utf8_lossy(value.as_bytes()),
             };
@@ -198,15 +206,8 @@ fn without_credential(
         TokenSource::Bearer => drop(headers.remove(header::AUTHORIZATION)),
         TokenSource::Header(name) => drop(headers.remove(name)),
         TokenSource::Cookie(name) => {
-            let kept: Vec<&str> = headers
-                .get_all(header::COOKIE)
-                .iter()
-                .filter_map(|line| line.to_str().ok())
-                .flat_map(|line| line.split(';'))
-                .map(str::trim)
-                .filter(|pair| pair.split('=').next() != Some(name.as_str()))
-                .collect();
-            let joined = HeaderValue::try_from(kept.join("; "));
+            let kept: Vec<&[u8]> = cookies(headers).filter(|pair| !is_cookie(pair, name)).collect();
+            let joined = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
             headers.remove(header::COOKIE);
             if let Ok(value) = joined
                 && !value.is_empty()

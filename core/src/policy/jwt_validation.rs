@@ -17,7 +17,10 @@ use std::{borrow::Cow, sync::Arc};
 use http::{HeaderName, request};
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::{credential::TokenSource, parse::Unverified};
+pub(crate) use self::{
+    credential::{TokenSource, cookies, is_cookie},
+    parse::Unverified,
+};
 pub use self::{fault::TokenFault, sample::Carried};
 use crate::{
     host::Timestamp,

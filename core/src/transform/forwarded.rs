@@ -39,10 +39,12 @@ impl Trusted {
         if self.0.is_empty() || !self.contains(client) {
             return client;
         }
-        let lines: Vec<&str> =
-            headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
-        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            let Some(address) = address(hop.trim()) else { break };
+        // Bytes that are no text end the search where they stand: what a proxy has written after them is still its word.
+        let lines: Vec<&[u8]> = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+        for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+            let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| address(hop.trim())) else {
+                break;
+            };
             client = address;
             if !self.contains(client) {
                 break;
@@ -114,15 +116,13 @@ pub(crate) fn note_via(headers: &mut HeaderMap) {
 
 /// Adds an element to a list that may stand on several lines, and joins them.
 fn append(headers: &mut HeaderMap, name: HeaderName, element: &str) {
-    let mut list = String::new();
+    let mut list = Vec::new();
     for line in headers.get_all(&name) {
-        if let Ok(line) = line.to_str() {
-            list.push_str(line);
-            list.push_str(", ");
-        }
+        list.extend_from_slice(line.as_bytes());
+        list.extend_from_slice(b", ");
     }
-    list.push_str(element);
-    if let Ok(value) = HeaderValue::try_from(list) {
+    list.extend_from_slice(element.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&list) {
         headers.insert(name, value);
     }
 }
@@ -137,7 +137,7 @@ mod tests {
         let trusted = Trusted(trusted.iter().map(|network| network.parse().unwrap()).collect());
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(X_FORWARDED_FOR, HeaderValue::from_static(line));
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         trusted.client(&Peer::new(peer.parse().unwrap(), false), &headers).to_string()
     }
@@ -151,6 +151,9 @@ mod tests {
         assert_eq!(client(&inside, "10.0.0.1", &["9.9.9.9, 1.1.1.1, 10.0.0.2"]), "1.1.1.1");
         assert_eq!(client(&inside, "10.0.0.1", &["9.9.9.9", "1.1.1.1:443"]), "1.1.1.1");
         assert_eq!(client(&inside, "10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
+        // Nobody becomes a proxy by writing what is no text before its word.
+        assert_eq!(client(&inside, "10.0.0.1", &["\u{e9}, 1.1.1.1, 10.0.0.2"]), "1.1.1.1");
+        assert_eq!(client(&inside, "10.0.0.1", &["9.9.9.9", "\u{e9}, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(client(&inside, "::ffff:10.0.0.1", &["[2001:db8::1]:80"]), "2001:db8::1");
     }
 

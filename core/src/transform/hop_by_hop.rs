@@ -37,6 +37,15 @@ pub(crate) fn concerns(name: &HeaderName) -> bool {
     }
 }
 
+/// Whether `Connection` names this field, which then is not passed on.
+pub(crate) fn is_listed(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let named = |line: &HeaderValue| {
+        line.to_str()
+            .is_ok_and(|line| line.split(',').any(|option| option.trim().eq_ignore_ascii_case(name.as_str())))
+    };
+    headers.get_all(header::CONNECTION).iter().any(named)
+}
+
 /// Removes what is not to be passed on. `TE: trailers` stays: it says that trailers will be understood.
 pub(crate) fn remove(headers: &mut HeaderMap) {
     // One look at each field costs less than asking for each name that is, as a rule, not there.

@@ -3,7 +3,7 @@
 //! Most requests carry nothing of the kind. So fields are first only looked at, in the pass that measures them
 //! anyway, and the removal by name is left out where there is nothing to remove.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{forwarded, hop_by_hop};
 
@@ -46,18 +46,37 @@ pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: 
     for name in identity {
         headers.remove(name);
     }
+    keep_announced(headers, identity);
     // CGI and its heirs turn both `-` and `_` into the same variable.
     let alike: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().contains('_'))
-        .filter(|name| {
-            let hyphened = name.as_str().replace('_', "-");
-            identity.iter().any(|own| own.as_str() == hyphened) || forwarded::concerns(&hyphened)
-        })
+        .filter(|name| name.as_str().contains('_') && is_told_here(name.as_str(), identity))
         .cloned()
         .collect();
     for name in alike {
         headers.remove(name);
+    }
+}
+
+/// Whether services are told something in a field of that name, however it is spelt.
+fn is_told_here(name: &str, identity: &[HeaderName]) -> bool {
+    let name = name.replace('_', "-").to_ascii_lowercase();
+    identity.iter().any(|own| own.as_str() == name) || forwarded::concerns(&name)
+}
+
+/// Fields after the body are sent on where `Trailer` announces them (RFC 9110 §6.6.2), and some services take them for
+/// those before it: so what a client must not say there, it must not announce either.
+fn keep_announced(headers: &mut HeaderMap, identity: &[HeaderName]) {
+    if !headers.contains_key(header::TRAILER) {
+        return;
+    }
+    let lines = headers.get_all(header::TRAILER).iter().filter_map(|line| line.to_str().ok());
+    let names = lines.flat_map(|line| line.split(',')).map(str::trim);
+    let kept: Vec<&str> = names.filter(|name| !name.is_empty() && !is_told_here(name, identity)).collect();
+    let kept = HeaderValue::try_from(kept.join(", ")).ok().filter(|kept| !kept.is_empty());
+    headers.remove(header::TRAILER);
+    if let Some(kept) = kept {
+        headers.insert(header::TRAILER, kept);
     }
 }
 
@@ -103,5 +122,22 @@ mod tests {
             assert!(headers.is_empty(), "{text}");
         }
         assert!(concerns(&header::TE));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_field_after_the_body_says_who_a_client_is() {
+        let announced = |lines: &[&'static str]| {
+            let field = |line: &&'static str| (header::TRAILER, HeaderValue::from_static(line));
+            let mut headers: HeaderMap = lines.iter().map(field).collect();
+            remove(&mut headers, &[X_USER_ID, X_USER_ROLES], false);
+            headers.get(header::TRAILER).map(|kept| kept.to_str().unwrap().to_owned())
+        };
+        assert!(concerns(&header::TRAILER));
+        assert_eq!(
+            announced(&["X-User-Id", "x_user_roles, X-Checksum,X-Real-IP"]).as_deref(),
+            Some("X-Checksum")
+        );
+        assert_eq!(announced(&["x-forwarded-for"]), None);
+        assert_eq!(announced(&[]), None);
     }
 }

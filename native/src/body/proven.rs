@@ -20,14 +20,13 @@ pub(super) struct Proven {
     checker: Checker,
     /// What came last.
     held: Option<Bytes>,
-    trailers: Option<Frame<Bytes>>,
     /// All has come, and it is what it should be.
     proven: bool,
 }
 
 impl Proven {
     pub(super) fn new(source: NativeBody, digest: &ContentDigest) -> Self {
-        Self { source, checker: digest.checker(), held: None, trailers: None, proven: false }
+        Self { source, checker: digest.checker(), held: None, proven: false }
     }
 }
 
@@ -51,19 +50,19 @@ impl Stream for Proven {
                             return Poll::Ready(Some(Ok(Frame::data(before))));
                         }
                     }
-                    Err(trailers) => this.trailers = Some(trailers),
+                    // Nobody has signed what stands in trailers.
+                    Err(_) => {}
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None if this.checker.is_whole() => this.proven = true,
                 None => return Poll::Ready(Some(Err(BodyError::Unproven))),
             }
         }
-        let rest = this.held.take().map(Frame::data).or_else(|| this.trailers.take());
-        Poll::Ready(rest.map(Ok))
+        Poll::Ready(this.held.take().map(Frame::data).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.proven && self.held.is_none() && self.trailers.is_none()
+        self.proven && self.held.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

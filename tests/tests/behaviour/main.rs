@@ -7,6 +7,7 @@ mod edge;
 mod engine;
 mod explain;
 mod introspection;
+mod keys;
 mod login;
 mod oidc;
 mod shutdown;

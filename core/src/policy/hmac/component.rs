@@ -5,10 +5,10 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use http::{HeaderName, HeaderValue, request};
+use http::{HeaderName, HeaderValue, header, request};
 
 use super::structured::{Bare, InnerList, Item};
-use crate::route::parameters;
+use crate::{route::parameters, transform::hop_by_hop};
 
 /// A part of a request without parameters: what a configuration may demand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,14 @@ impl Component {
             Self::Path => message.path().into(),
             // A query that is not there looks like an empty one (§2.2.7).
             Self::Query => format!("?{}", uri.query().unwrap_or_default()).into(),
+            // Such a field ends here, so the service would have a request that nobody signed.
+            Self::Field(name) if hop_by_hop::is_listed(&message.head.headers, name) => return None,
+            // A target with an authority counts more than the field, which then says nothing.
+            Self::Field(name)
+                if *name == header::HOST && message.head.headers.get(name) != Some(message.host) =>
+            {
+                return None;
+            }
             Self::Field(name) => {
                 let mut lines = message.head.headers.get_all(name).iter();
                 let first = lines.next()?.to_str().ok()?.trim();
@@ -305,6 +313,23 @@ mod tests {
         ] {
             assert_eq!(value("/?a=1&a=2&c=%FF&x=1", "a", false, component), None, "{component}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_field_that_says_nothing_or_ends_here_is_not_signed() {
+        let base = |fields: &[(&str, &str)], host: &'static str, component: &str| {
+            let request =
+                fields.iter().fold(Request::get("/"), |request, (name, text)| request.header(*name, *text));
+            let head = request.body(()).unwrap().into_parts().0;
+            let host = HeaderValue::from_static(host);
+            let message = Message { head: &head, host: &host, encrypted: false, has_body: false };
+            message.base(&covered(&format!("(\"{component}\")"))).is_some()
+        };
+        assert!(base(&[("host", "a")], "a", "host"));
+        assert!(!base(&[("host", "a")], "b", "host"));
+        let limited = [("x-limit", "5"), ("connection", "close"), ("connection", "a, X-Limit")];
+        assert!(base(&limited[..2], "a", "x-limit"));
+        assert!(!base(&limited, "a", "x-limit"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
