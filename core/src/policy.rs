@@ -12,6 +12,7 @@ pub mod compression;
 pub mod fixed_window;
 pub mod hmac;
 pub mod jwt_validation;
+pub mod mtls;
 pub mod oauth_introspection;
 pub mod rbac;
 pub(crate) mod settings;
@@ -30,12 +31,14 @@ use self::{
     fixed_window::FixedWindow,
     hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
+    mtls::Mtls,
     oauth_introspection::OAuthIntrospection,
     rbac::{Judge, Rbac, engine::Engine},
     settings::Settings,
     ttl::Ttl,
 };
 use crate::{
+    certificate::ClientCertificate,
     config::{node::Span, places::Places},
     pattern::Pattern,
     refusal::Refusal,
@@ -101,6 +104,8 @@ pub enum Way {
     Hmac(Hmac),
     /// By a token that its issuer is asked about.
     OAuthIntrospection(OAuthIntrospection),
+    /// By the client certificate of the connection.
+    Mtls(Mtls),
 }
 
 impl Authentication {
@@ -146,6 +151,7 @@ impl Way {
             Self::BasicAuth(_) => "BasicAuth",
             Self::Hmac(_) => "Hmac",
             Self::OAuthIntrospection(_) => "OAuthIntrospection",
+            Self::Mtls(_) => "Mtls",
         }
     }
 
@@ -157,17 +163,19 @@ impl Way {
             Self::BasicAuth(policy) => policy.offered(request).map(|text| text.is_some()),
             Self::Hmac(policy) => policy.is_present(request),
             Self::OAuthIntrospection(policy) => policy.token(request).map(|token| token.is_some()),
+            Self::Mtls(_) => Ok(ClientCertificate::of(request).is_some()),
         }
     }
 
-    /// Where the credential stands.
-    pub(crate) fn source(&self) -> &TokenSource {
+    /// Where the credential stands in the request's head; none where it is the connection's.
+    pub(crate) fn source(&self) -> Option<&TokenSource> {
         match self {
-            Self::JwtValidation(policy) => &policy.source,
-            Self::ApiKey(policy) => &policy.source,
-            Self::BasicAuth(policy) => policy.source(),
-            Self::Hmac(policy) => policy.source(),
-            Self::OAuthIntrospection(policy) => &policy.source,
+            Self::JwtValidation(policy) => Some(&policy.source),
+            Self::ApiKey(policy) => Some(&policy.source),
+            Self::BasicAuth(policy) => Some(policy.source()),
+            Self::Hmac(policy) => Some(policy.source()),
+            Self::OAuthIntrospection(policy) => Some(&policy.source),
+            Self::Mtls(_) => None,
         }
     }
 
@@ -175,7 +183,9 @@ impl Way {
     pub(crate) fn remote(&self) -> Option<&Remote> {
         match self {
             Self::OAuthIntrospection(policy) => Some(&policy.remote),
-            Self::JwtValidation(_) | Self::ApiKey(_) | Self::BasicAuth(_) | Self::Hmac(_) => None,
+            Self::JwtValidation(_) | Self::ApiKey(_) | Self::BasicAuth(_) | Self::Hmac(_) | Self::Mtls(_) => {
+                None
+            }
         }
     }
 
@@ -186,6 +196,7 @@ impl Way {
             Self::ApiKey(policy) => policy.challenge(),
             Self::BasicAuth(policy) => policy.challenge(),
             Self::Hmac(_) => hmac::SCHEME.to_owned(),
+            Self::Mtls(_) => mtls::SCHEME.to_owned(),
         }
     }
 }

@@ -100,6 +100,9 @@ const CASES: &[Case] = cases! {
     "82-identity-token"
     "83-identity-token-keys"
     "84-identity-token-workers"
+    "90-mtls-native"
+    "91-mtls-workers"
+    "92-mtls-of-nobody-workers"
 };
 
 /// What the cases include.

@@ -3,6 +3,7 @@
 mod basic_auth;
 mod cel;
 mod hmac;
+mod mtls;
 mod oauth_introspection;
 mod rbac;
 
@@ -14,6 +15,7 @@ pub use self::{
     basic_auth::{BasicAuth, User},
     cel::Cel,
     hmac::{Hmac, SharedKey},
+    mtls::{Certificate, CertificateIssuer, IdentityFrom, Mtls},
     oauth_introspection::{ClientAuth, OAuthIntrospection},
     rbac::{LongRole, Rbac, Role},
 };
@@ -120,6 +122,7 @@ kinds! {
     ApiKey(ApiKey) = "ApiKey", Authentication;
     BasicAuth(BasicAuth) = "BasicAuth", Authentication;
     Hmac(Hmac) = "Hmac", Authentication;
+    Mtls(Mtls) = "Mtls", Authentication;
     OAuthIntrospection(OAuthIntrospection) = "OAuthIntrospection", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;

@@ -91,7 +91,7 @@ fn prepare<H: Host>(
         .target
         .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
         .map_err(|_| Refusal::BadGateway)?;
-    if let Some(source) = outgoing.credential.map(Way::source)
+    if let Some(source) = outgoing.credential.and_then(Way::source)
         // What stands in a target gets into logs, so it never goes on.
         && (route.hide_credentials || matches!(source, TokenSource::Query(_)))
     {

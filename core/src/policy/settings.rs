@@ -15,6 +15,7 @@ use super::{
     fixed_window::{FixedWindow, Per},
     hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
+    mtls::{self, Mtls, Named},
     oauth_introspection::OAuthIntrospection,
     rbac::{Judge, Rbac, engine::Engine},
     ttl::Ttl,
@@ -126,6 +127,7 @@ impl Settings for Way {
             Self::BasicAuth(policy) => policy.settings(origin),
             Self::Hmac(policy) => policy.settings(origin),
             Self::OAuthIntrospection(policy) => policy.settings(origin),
+            Self::Mtls(policy) => policy.settings(origin),
         }
     }
 }
@@ -202,6 +204,32 @@ impl Settings for Hmac {
             Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
             Setting::neutral("label", label.clone()),
             Setting::new("tag", tag.clone(), LessIsLooser),
+        ]
+    }
+}
+
+impl Settings for Mtls {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { by_fingerprint, by_subject, issuers, forward: _, recent: _ } = self;
+        let holder = |known: &mtls::Known, certificate: String| {
+            let mtls::Known { identity, expires_at, by_issuer: _ } = known;
+            let end = expires_at.map_or("never".to_owned(), |end| Rfc3339(end).to_string());
+            format!("{certificate}: {} ({}) until {end}", identity.subject, identity.roles.join("+"))
+        };
+        let pinned = by_fingerprint.iter().map(|(mark, known)| holder(known, mtls::shown(mark)));
+        let named = by_subject.iter().flat_map(|(subject, all)| {
+            all.iter().map(move |Named { issuer, known }| match issuer {
+                Some(issuer) => holder(known, format!("{subject} by {issuer}")),
+                None => holder(known, subject.to_string()),
+            })
+        });
+        let trusted = issuers.iter().map(|(name, mtls::Issuer { identity_from, roles, metadata: _ })| {
+            format!("{name}: {} ({})", identity_from.name(), roles.join("+"))
+        });
+        // The more certificates there are, the more may come in.
+        vec![
+            Setting::new("certificates", Value::set(pinned.chain(named)), MoreIsLooser),
+            Setting::new("issuers", Value::set(trusted), MoreIsLooser),
         ]
     }
 }

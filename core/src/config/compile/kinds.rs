@@ -8,6 +8,7 @@ mod engine;
 mod forward;
 mod hmac;
 mod jwt_validation;
+mod mtls;
 mod oauth_introspection;
 mod rbac;
 mod roles;
@@ -72,6 +73,7 @@ impl Kinds {
             | Kind::ApiKey(_)
             | Kind::BasicAuth(_)
             | Kind::Hmac(_)
+            | Kind::Mtls(_)
             | Kind::OAuthIntrospection(_)
             | Kind::AnyOf(_) => self
                 .authentication(kind, node, services, bench)
@@ -129,6 +131,7 @@ impl Kinds {
                 basic_auth::basic_auth(keys, node, &mut self.identity_headers, bench).map(Way::BasicAuth)
             }
             Kind::Hmac(keys) => hmac::hmac(keys, node, &mut self.identity_headers, bench).map(Way::Hmac),
+            Kind::Mtls(keys) => mtls::mtls(keys, node, &mut self.identity_headers, bench).map(Way::Mtls),
             Kind::OAuthIntrospection(keys) => {
                 let headers = &mut self.identity_headers;
                 oauth_introspection::oauth_introspection(keys, node, services, headers, bench)

@@ -15,8 +15,8 @@ use super::super::{
         ServiceTls, Store, Telemetry, Timeouts,
     },
     policy::{
-        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, OAuthIntrospection,
-        Rbac, TokenFrom, Ttl,
+        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, Mtls,
+        OAuthIntrospection, Rbac, TokenFrom, Ttl,
     },
 };
 
@@ -165,6 +165,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         "ApiKey" => fields::<ApiKey>(),
         "BasicAuth" => fields::<BasicAuth>(),
         "Hmac" => fields::<Hmac>(),
+        "Mtls" => fields::<Mtls>(),
         "OAuthIntrospection" => fields::<OAuthIntrospection>(),
         // They are read by hand.
         "AnyOf" => &["policies"],
