@@ -151,6 +151,7 @@ pub(super) fn compile(
         limits: top.limits.clone(),
         failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
+        certified: kinds.certified,
         identity_token,
         rings,
         every_ring,

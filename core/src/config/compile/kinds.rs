@@ -56,6 +56,8 @@ pub(super) struct Kinds {
     /// Rings of keys that are never fetched.
     pub(super) fixed: Vec<Arc<KeyRing>>,
     pub(super) identity_headers: Vec<HeaderName>,
+    /// Whether any policy looks at client certificates.
+    pub(super) certified: bool,
 }
 
 impl Kinds {
@@ -131,7 +133,10 @@ impl Kinds {
                 basic_auth::basic_auth(keys, node, &mut self.identity_headers, bench).map(Way::BasicAuth)
             }
             Kind::Hmac(keys) => hmac::hmac(keys, node, &mut self.identity_headers, bench).map(Way::Hmac),
-            Kind::Mtls(keys) => mtls::mtls(keys, node, &mut self.identity_headers, bench).map(Way::Mtls),
+            Kind::Mtls(keys) => {
+                self.certified = true;
+                mtls::mtls(keys, node, &mut self.identity_headers, bench).map(Way::Mtls)
+            }
             Kind::OAuthIntrospection(keys) => {
                 let headers = &mut self.identity_headers;
                 oauth_introspection::oauth_introspection(keys, node, services, headers, bench)
