@@ -36,7 +36,7 @@ impl Default for Certificate {
             serial: "01".to_owned(),
             verified: true,
             revoked: false,
-            not_before: Instant(946_684_800_000),  // 2000-01-01T00:00:00Z
+            not_before: Instant(0),
             not_after: Instant(4_102_444_800_000), // 2100-01-01T00:00:00Z
         }
     }
