@@ -33,6 +33,8 @@ pub struct Gateway {
     pub(crate) failures: Option<Failures>,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
+    /// Whether any policy looks at client certificates.
+    pub(crate) certified: bool,
     /// How services are told who makes a request.
     pub(crate) identity_token: Option<IdentityToken>,
     /// Where policies answer themselves.
@@ -81,6 +83,11 @@ impl Gateway {
     /// The look-up of routes.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// Whether any policy looks at client certificates, so that a host need tell of them.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.certified
     }
 
     /// The public host, as written.

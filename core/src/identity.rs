@@ -40,6 +40,21 @@ impl Identity {
         Some(Self { key: format!("key:{}", escaped(subject)), ..identity })
     }
 
+    /// The identity of whoever an issuer of certificates vouches for. `None` where the name is nobody's.
+    pub(crate) fn of_certificate(
+        name: &str,
+        issuer: &str,
+        roles: &[String],
+        metadata: Map<String, Value>,
+        forward: &[(String, HeaderName)],
+    ) -> Option<Self> {
+        let mut claims = metadata;
+        claims.insert("iss".to_owned(), issuer.into());
+        let identity = Self::of_key(name, roles, claims, forward)?;
+        // Who is known by name under `certificates` is somebody else, even by the same name.
+        Some(Self { key: key("certificate", issuer, name), ..identity })
+    }
+
     /// An identity from verified claims. `None` without a subject.
     pub(crate) fn from_claims(
         claims: Map<String, Value>,

@@ -14,6 +14,7 @@
 
 pub mod body;
 pub mod cache;
+pub mod certificate;
 pub mod compare;
 pub mod config;
 pub mod content_digest;

@@ -12,6 +12,7 @@ pub mod compression;
 pub mod fixed_window;
 pub mod hmac;
 pub mod jwt_validation;
+pub mod mtls;
 pub mod oauth_introspection;
 pub mod oidc_login;
 pub mod rbac;
@@ -31,6 +32,7 @@ use self::{
     fixed_window::FixedWindow,
     hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
+    mtls::Mtls,
     oauth_introspection::OAuthIntrospection,
     oidc_login::OidcLogin,
     rbac::{Judge, Rbac, engine::Engine},
@@ -38,6 +40,7 @@ use self::{
     ttl::Ttl,
 };
 use crate::{
+    certificate::ClientCertificate,
     config::{node::Span, places::Places},
     pattern::Pattern,
     refusal::Refusal,
@@ -105,6 +108,8 @@ pub enum Way {
     OAuthIntrospection(OAuthIntrospection),
     /// By a session that a login began.
     OidcLogin(Arc<OidcLogin>),
+    /// By the client certificate of the connection.
+    Mtls(Mtls),
 }
 
 impl Authentication {
@@ -159,6 +164,7 @@ impl Way {
             Self::Hmac(_) => "Hmac",
             Self::OAuthIntrospection(_) => "OAuthIntrospection",
             Self::OidcLogin(_) => "OidcLogin",
+            Self::Mtls(_) => "Mtls",
         }
     }
 
@@ -171,18 +177,20 @@ impl Way {
             Self::Hmac(policy) => policy.is_present(request),
             Self::OAuthIntrospection(policy) => policy.token(request).map(|token| token.is_some()),
             Self::OidcLogin(policy) => Ok(policy.is_present(request)),
+            Self::Mtls(_) => Ok(ClientCertificate::of(request).is_some()),
         }
     }
 
-    /// Where the credential stands.
-    pub(crate) fn source(&self) -> &TokenSource {
+    /// Where the credential stands in the request's head; none where it is the connection's.
+    pub(crate) fn source(&self) -> Option<&TokenSource> {
         match self {
-            Self::JwtValidation(policy) => &policy.source,
-            Self::ApiKey(policy) => &policy.source,
-            Self::BasicAuth(policy) => policy.source(),
-            Self::Hmac(policy) => policy.source(),
-            Self::OAuthIntrospection(policy) => &policy.source,
-            Self::OidcLogin(policy) => &policy.source,
+            Self::JwtValidation(policy) => Some(&policy.source),
+            Self::ApiKey(policy) => Some(&policy.source),
+            Self::BasicAuth(policy) => Some(policy.source()),
+            Self::Hmac(policy) => Some(policy.source()),
+            Self::OAuthIntrospection(policy) => Some(&policy.source),
+            Self::OidcLogin(policy) => Some(&policy.source),
+            Self::Mtls(_) => None,
         }
     }
 
@@ -202,6 +210,7 @@ impl Way {
             Self::BasicAuth(policy) => policy.challenge(),
             Self::Hmac(_) => hmac::SCHEME.to_owned(),
             Self::OidcLogin(policy) => policy.challenge(),
+            Self::Mtls(_) => mtls::SCHEME.to_owned(),
         }
     }
 }

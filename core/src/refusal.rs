@@ -12,8 +12,8 @@ use crate::{
     host::{HostError, HostErrorKind},
     path::BadPath,
     policy::{
-        fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault, oauth_introspection,
-        oidc_login::LoginFault,
+        fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault, mtls,
+        oauth_introspection, oidc_login::LoginFault,
     },
 };
 
@@ -64,6 +64,10 @@ pub enum Refusal {
     BadSignature(SignatureFault, Arc<str>),
     /// The client's body is not the one that was signed.
     UnprovenBody,
+    /// No client certificate.
+    MissingCertificate,
+    /// A client certificate that proves nothing.
+    InvalidCertificate,
     /// Several credentials in one place.
     AmbiguousToken,
     /// A token that proves nothing.
@@ -257,6 +261,14 @@ impl Refusal {
                 "hmac.content_digest",
                 "The body of the request is not the one that was signed.",
             ),
+            Self::MissingCertificate => (
+                StatusCode::UNAUTHORIZED,
+                "mtls.missing",
+                "A connection with a client certificate is required.",
+            ),
+            Self::InvalidCertificate => {
+                (StatusCode::UNAUTHORIZED, "mtls.invalid", "The client certificate is not valid here.")
+            }
             Self::AmbiguousToken => (
                 StatusCode::BAD_REQUEST,
                 "jwt_validation.ambiguous_token",
@@ -373,6 +385,9 @@ impl Refusal {
                 put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
             }
             Self::InvalidKey => put(headers, header::WWW_AUTHENTICATE, challenge_of("ApiKey", realm)),
+            Self::MissingCertificate | Self::InvalidCertificate => {
+                put(headers, header::WWW_AUTHENTICATE, challenge_of(mtls::SCHEME, realm));
+            }
             Self::MissingPassword(challenge) | Self::InvalidPassword(challenge) => {
                 put(headers, header::WWW_AUTHENTICATE, challenge_of(challenge, realm));
             }

@@ -103,6 +103,9 @@ const CASES: &[Case] = cases! {
     "84-identity-token-workers"
     "85-logins"
     "86-doors"
+    "90-mtls-native"
+    "91-mtls-workers"
+    "92-mtls-of-nobody-workers"
 };
 
 /// What the cases include.

@@ -69,6 +69,7 @@ impl Captured {
             headers: sent.headers.iter().map(|(name, value)| (name.clone(), self.fill(value))).collect(),
             pieces: sent.pieces.clone(),
             peer: sent.peer,
+            certificate: sent.certificate.clone(),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is played here, and nothing is known here of the hosts that cases are played on.
 
+pub mod certificate;
 pub mod expect;
 pub mod find;
 pub mod read;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 use serde_saphyr::Spanned;
+use tollgate_core::config::Host;
 
 use self::{expect::Expect, request::Request, script::Script};
 use crate::{captured::Capture, span};
@@ -73,6 +75,14 @@ impl HostName {
             Self::Native => "native",
             Self::Workers => "workers",
         }
+    }
+}
+
+impl Case {
+    /// The host whose configuration it has: the native one, unless the case is played on Workers and not there.
+    pub fn target(&self) -> Host {
+        let skips = |host| self.skip.contains_key(&host);
+        if skips(HostName::Native) && !skips(HostName::Workers) { Host::Workers } else { Host::Native }
     }
 }
 

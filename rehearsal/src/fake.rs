@@ -5,16 +5,10 @@ mod counters;
 pub(crate) mod host;
 pub mod world;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, response};
-use tollgate_core::{
-    body::Body,
-    config::{Files, Host},
-    gateway::Gateway,
-    host::Peer,
-    pipeline,
-};
+use tollgate_core::{body::Body, config::Files, gateway::Gateway, host::Peer, pipeline};
 
 use self::{body::FakeBody, host::FakeHost};
 use crate::{
@@ -28,7 +22,7 @@ use crate::{
 
 /// Plays a case; what came of each of its requests.
 pub async fn play(scene: &Scene, play: &Play, files: &(dyn Files + Sync)) -> Result<Vec<Raw>, String> {
-    let gateway = gateway(scene, &urls(play), files, Host::Native)?;
+    let gateway = gateway(scene, &urls(play), files, scene.case.target())?;
     play_on(&gateway, scene, play).await
 }
 
@@ -95,6 +89,9 @@ pub(crate) fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
     *request.version_mut() = Version::HTTP_11;
     for (name, value) in &sent.headers {
         request.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value.as_bytes())?);
+    }
+    if let Some(certificate) = &sent.certificate {
+        Arc::new(certificate.facts()).attach(request.extensions_mut());
     }
     Ok(request)
 }

@@ -213,6 +213,7 @@ mod tests {
             headers: headers.iter().map(owned).collect(),
             pieces: Vec::new(),
             peer: Ipv4Addr::LOCALHOST.into(),
+            certificate: None,
         }
     }
 

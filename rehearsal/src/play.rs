@@ -9,6 +9,7 @@ use crate::{
     captured::Capture,
     case::{
         Step,
+        certificate::Certificate,
         expect::Expect,
         read::Scene,
         request::{Bearer, Request},
@@ -91,6 +92,8 @@ pub struct Sent {
     pub pieces: Vec<Bytes>,
     /// Where it comes from.
     pub peer: IpAddr,
+    /// The certificate of the client's end of the connection.
+    pub certificate: Option<Certificate>,
 }
 
 impl Sent {
@@ -206,6 +209,7 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
         headers,
         pieces: pieces.unwrap_or_default(),
         peer: request.peer,
+        certificate: request.certificate.clone(),
     };
     if let Some(signing) = &request.signing {
         signing.sign(&mut sent, now)?;

@@ -40,8 +40,8 @@ pub struct Library<'f> {
     read: RefCell<HashMap<Title, Bundle>>,
 }
 
-/// Names a configuration: its file, and the variables on which may depend what it includes.
-type Title = (String, BTreeMap<String, String>);
+/// Names a configuration: its file, the host it is for, and the variables on which may depend what it includes.
+type Title = (String, bool, BTreeMap<String, String>);
 
 impl<'f> Library<'f> {
     /// Nothing is read yet.
@@ -52,21 +52,22 @@ impl<'f> Library<'f> {
     /// Compiles the configuration of a case whose upstreams are at these URLs.
     pub fn gateway(&self, scene: &Scene, urls: &BTreeMap<String, String>) -> Result<Gateway, String> {
         let Some(Config::File(path)) = &scene.case.config else {
-            return gateway(scene, urls, self.files, Host::Native);
+            return gateway(scene, urls, self.files, scene.case.target());
         };
         let filled = Filled::new(scene, urls);
         let variables = |name: &str| filled.variable(name);
-        let title = (path.clone(), filled.variables.clone());
+        let target = scene.case.target();
+        let title = (path.clone(), target == Host::Workers, filled.variables.clone());
         let mut read = self.read.borrow_mut();
         let bundle = match read.entry(title) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
                 let (name, text) = filled.configuration(self.files)?;
-                let (bundle, report) = bundle::bundle(&name, text, self.files, &variables, Host::Native);
+                let (bundle, report) = bundle::bundle(&name, text, self.files, &variables, target);
                 place.insert(bundle.ok_or_else(|| invalid(&report))?)
             }
         };
-        let loaded = bundle.load(&variables, Host::Native);
+        let loaded = bundle.load(&variables, target);
         loaded.gateway.ok_or_else(|| invalid(&loaded.report))
     }
 }

@@ -1,6 +1,8 @@
 //! Every policy type explains itself: one that notes no step where it decides fails here, as does one that is
 //! missing from the table.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use serde_json::json;
@@ -12,6 +14,7 @@ use tollgate_core::{
     trail::Verdict,
 };
 use tollgate_rehearsal::{
+    case::certificate::Certificate,
     keys::{self, Key},
     play::Sent,
     signature::Signing,
@@ -46,6 +49,7 @@ const DECIDING: &[(&str, &str)] = &[
         "Hmac",
         "- {name: authentication, type: Hmac, keys: [{id: k, secret: '${SECRET}', subject: alice}], description: why}",
     ),
+    ("Mtls", "- {name: authentication, type: Mtls, issuers: [{issuer: 'CN=Test CA'}], description: why}"),
     ("FixedWindow", "- {name: x, type: FixedWindow, rate: 5, per: ip, description: why}"),
     ("RBAC", "- {name: x, type: RBAC, policy_engine_endpoint: 'http://engine/', description: why}"),
     ("Cel", "- {name: x, type: Cel, expression: 'request.method == \"GET\"', description: why}"),
@@ -63,6 +67,7 @@ fn signed(now: u64) -> Vec<(String, String)> {
         headers: vec![("host".to_owned(), "h".to_owned())],
         pieces: Vec::new(),
         peer: [127, 0, 0, 1].into(),
+        certificate: None,
     };
     let signing: Signing = serde_json::from_value(json!({"key": "k", "secret": SECRET})).unwrap();
     signing.sign(&mut sent, now).unwrap();
@@ -78,8 +83,11 @@ fn every_policy_type_explains_what_it_decides() {
             .unwrap_or_else(|| panic!("`{kind}` is not in the table of this test"));
         let token = "- {name: authentication, type: JWT_Validation, jwks: '${JWKS}', description: why}";
         let authentication = if policies.contains("authentication") { "" } else { token };
+        // The host that has it.
+        let target = if *kind == "Mtls" { Host::Workers } else { Host::Native };
+        let scheme = if target == Host::Workers { "https" } else { "http" };
         let text = format!(
-            "routes: [{{path: /a, target_service: s}}]\nservices: {{s: {{endpoints: ['http://s']}}}}\n\
+            "routes: [{{path: /a, target_service: s}}]\nservices: {{s: {{endpoints: ['{scheme}://s']}}}}\n\
              policies:\n  {authentication}\n  {policies}\n"
         );
         let jwks = keys::set(&[Key::Main]).to_string();
@@ -92,7 +100,7 @@ fn every_policy_type_explains_what_it_decides() {
             "SECRET" => Some(SECRET.to_owned()),
             _ => None,
         };
-        let loaded = config::load("t.yaml", text, &NoFiles, &variables, Host::Native);
+        let loaded = config::load("t.yaml", text, &NoFiles, &variables, target);
         let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
         let bearer = Bearer::User { subject: "alice".to_owned(), claims: serde_json::Map::new() };
         let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -109,7 +117,8 @@ fn every_policy_type_explains_what_it_decides() {
             }
             _ => request,
         };
-        let request = request.body(Bytes::new()).unwrap();
+        let mut request = request.body(Bytes::new()).unwrap();
+        Arc::new(Certificate::default().facts()).attach(request.extensions_mut());
         let peer = Peer::new([127, 0, 0, 1].into(), false);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let explained = runtime.block_on(world.explain(&peer, request)).unwrap();

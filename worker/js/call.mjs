@@ -3,7 +3,7 @@
 import * as counter from "./counter.mjs";
 import { exchange } from "./exchange.mjs";
 import { Told, response } from "./head.mjs";
-import { deliver, waiting } from "./isolate.mjs";
+import { deliver, isCertified, waiting } from "./isolate.mjs";
 import { sign } from "./sign.mjs";
 import * as stored from "./store.mjs";
 import { verify } from "./verify.mjs";
@@ -51,7 +51,7 @@ export class Call {
   }
 
   head() {
-    return `${this.request.method}\n${this.request.url}${this.told.text}`;
+    return `${this.request.method}\n${this.request.url}${certificate(this.request)}${this.told.text}`;
   }
 
   body() {
@@ -99,4 +99,12 @@ export class Call {
     this.#holders -= 1;
     if (this.#holders === 0) this.#released();
   }
+}
+
+/** The client's certificate as two lines, each after a line break; nothing where none was presented or is looked at.
+ * In JSON no line breaks, so none of its texts can pass for a field. */
+function certificate(request) {
+  // What the platform tells is parsed when it is asked for.
+  const told = isCertified() ? request.cf?.tlsClientAuth : undefined;
+  return told?.certPresented === "1" ? `\n:certificate\n${JSON.stringify(told)}` : "";
 }

@@ -17,6 +17,15 @@ export function revived() {
   instance += 1;
 }
 
+/** Whether anybody looks at client certificates. */
+let certified = false;
+
+export const isCertified = () => certified;
+
+export function certify(wanted) {
+  certified = wanted;
+}
+
 /** A panic, or any other trap, is the end of the instance: whoever waits for it waits in vain. */
 export function trapped(why) {
   console.error(`the instance is lost: ${why}`);

@@ -9,6 +9,8 @@ use tollgate_core::{
 
 use worker::Env;
 
+use crate::platform;
+
 thread_local! {
     static SERVED: RefCell<Option<Rc<Gateway>>> = const { RefCell::new(None) };
 }
@@ -18,6 +20,7 @@ pub(crate) fn load(bundle: &str, env: &Env) -> Result<(), String> {
     let bundle = Bundle::parse(bundle.as_bytes()).map_err(|error| error.to_string())?;
     let loaded = bundle.load(&|name: &str| variable(env, name), Host::Workers);
     let gateway = loaded.gateway.ok_or_else(|| loaded.report.render())?;
+    platform::certify(gateway.asks_for_certificates());
     SERVED.set(Some(Rc::new(gateway)));
     Ok(())
 }

@@ -9,6 +9,7 @@
 
 mod body;
 mod cache;
+mod certificate;
 mod clock;
 mod configuration;
 mod counter;

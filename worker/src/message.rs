@@ -13,8 +13,13 @@ use http::{
 };
 use tollgate_core::{host::Peer, refusal::Refusal};
 
+use crate::certificate;
+
 /// The client's address, from Cloudflare. It is taken off: what services are told is core's to say.
 const CLIENT: HeaderName = HeaderName::from_static("cf-connecting-ip");
+
+/// What stands before the fields where the client presented a certificate. No field has such a name.
+const CERTIFICATE: &str = ":certificate";
 
 /// A request as it came.
 pub(crate) struct Received {
@@ -24,7 +29,7 @@ pub(crate) struct Received {
     pub(crate) authority: String,
 }
 
-/// Reads a request's head: method, URL, names and values.
+/// Reads a request's head: method, URL, maybe a certificate, names and values.
 pub(crate) fn received(text: String) -> Result<Received, Refusal> {
     let mut lines = Lines::new(text);
     let method = lines.next().and_then(|method| Method::from_bytes(&method).ok()).ok_or(Refusal::Framing)?;
@@ -41,6 +46,9 @@ pub(crate) fn received(text: String) -> Result<Received, Refusal> {
     let mut head = Request::new(()).into_parts().0;
     head.method = method;
     head.uri = target.map_err(|_| malformed())?.into();
+    if lines.skip_if(CERTIFICATE) {
+        certificate::told(&lines.next().unwrap_or_default()).attach(&mut head.extensions);
+    }
     head.headers = lines.fields()?;
     let address = head.headers.remove(CLIENT);
     let address = address.as_ref().and_then(|address| address.to_str().ok()?.trim().parse().ok());
@@ -94,6 +102,14 @@ impl Lines {
         Self(Some(text.into()))
     }
 
+    /// Whether this line is next, which is then passed.
+    fn skip_if(&mut self, line: &str) -> bool {
+        let is_next = self.0.as_ref().is_some_and(|rest| {
+            rest.strip_prefix(line.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'\n')))
+        });
+        is_next && self.next().is_some()
+    }
+
     fn fields(&mut self) -> Result<HeaderMap, Refusal> {
         let mut headers = HeaderMap::with_capacity(32);
         while let (Some(name), Some(value)) = (self.next(), self.next()) {
@@ -123,6 +139,8 @@ impl Iterator for Lines {
 
 #[cfg(test)]
 mod tests {
+    use tollgate_core::certificate::ClientCertificate;
+
     use super::*;
 
     fn head(url: &str) -> Result<Received, Refusal> {
@@ -170,6 +188,17 @@ mod tests {
             let text = format!("GET\nhttp://a/\ncf-connecting-ip\n{address}");
             assert!(received(text).unwrap().peer.address.is_loopback(), "{address}");
         }
+    }
+
+    #[test]
+    fn a_certificate_comes_before_the_fields_and_is_no_field() {
+        let text = "GET\nhttp://a/\n:certificate\n{\"certVerified\":\"SUCCESS\"}\nhost\na.example";
+        let head = received(text.to_owned()).unwrap().head;
+        let certificate = head.extensions.get::<std::sync::Arc<ClientCertificate>>().unwrap();
+        assert!(certificate.is_verified && head.headers.len() == 1);
+        let text = "GET\nhttp://a/\nx\n:certificate\n:certificate\n{}";
+        assert!(received(text.to_owned()).is_err());
+        assert!(self::head("http://a/").unwrap().head.extensions.is_empty());
     }
 
     #[test]

@@ -107,6 +107,9 @@ extern "C" {
     /// Says that this instance is lost, and why.
     pub(crate) fn trapped(why: &str);
 
+    /// Says whether anybody looks at client certificates: otherwise they are not handed over.
+    pub(crate) fn certify(wanted: bool);
+
     /// Is settled after so many milliseconds.
     pub(crate) fn sleep(ticket: u32, milliseconds: f64);
 

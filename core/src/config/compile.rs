@@ -155,6 +155,7 @@ pub(super) fn compile(
         limits: top.limits.clone(),
         failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
+        certified: kinds.certified,
         identity_token,
         doors: kinds.doors,
         own_cookies,

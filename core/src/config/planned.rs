@@ -51,7 +51,6 @@ pub(crate) const POLICY_TYPES: &[&str] = &[
     "Http",
     "IpFilter",
     "Mirror",
-    "Mtls",
     "RequestTransform",
     "RequestValidation",
     "ResponseTransform",

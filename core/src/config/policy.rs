@@ -3,6 +3,7 @@
 mod basic_auth;
 mod cel;
 mod hmac;
+mod mtls;
 mod oauth_introspection;
 mod oidc_login;
 mod rbac;
@@ -15,6 +16,7 @@ pub use self::{
     basic_auth::{BasicAuth, User},
     cel::Cel,
     hmac::{Hmac, SharedKey},
+    mtls::{Certificate, CertificateIssuer, IdentityFrom, Mtls},
     oauth_introspection::{ClientAuth, OAuthIntrospection},
     oidc_login::{OidcLogin, Secrets},
     rbac::{LongRole, Rbac, Role},
@@ -122,6 +124,7 @@ kinds! {
     ApiKey(ApiKey) = "ApiKey", Authentication;
     BasicAuth(BasicAuth) = "BasicAuth", Authentication;
     Hmac(Hmac) = "Hmac", Authentication;
+    Mtls(Mtls) = "Mtls", Authentication;
     OAuthIntrospection(OAuthIntrospection) = "OAuthIntrospection", Authentication;
     OidcLogin(OidcLogin) = "OidcLogin", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;

@@ -99,7 +99,7 @@ fn prepare<H: Host>(
         .target
         .apply(&route.pattern, &entrance.path.text, &endpoint.base_path, original)
         .map_err(|_| Refusal::BadGateway)?;
-    if let Some(source) = outgoing.credential.map(Way::source)
+    if let Some(source) = outgoing.credential.and_then(Way::source)
         // What stands in a target gets into logs, so it never goes on.
         && (route.hide_credentials || matches!(source, TokenSource::Query(_)))
     {
@@ -165,7 +165,8 @@ fn sent(gateway: &Gateway, outgoing: &Outgoing<'_>, endpoint: &Endpoint, head: &
     let (service, plan) = (&outgoing.route.service, outgoing.plan);
     // Also of ways that were not taken, and whatever the field is called.
     let ways = || plan.authentication.iter().flat_map(|applied| applied.ways());
-    let is_credential = |name: &HeaderName| ways().any(|way| way.source().field() == name);
+    let is_credential =
+        |name: &HeaderName| ways().filter_map(Way::source).any(|source| source.field() == name);
     let scheme = if endpoint.tls.is_some() { "https" } else { "http" };
     let authority = &endpoint.authority;
     let at = plan.provenance.timeout.unwrap_or(service.span);

@@ -1,5 +1,6 @@
 //! Credentials to identity: keys and signatures are asked for here, judged by the policy.
 
+mod certificate;
 mod message;
 mod password;
 
@@ -40,6 +41,7 @@ pub(super) async fn identify<'p, H: Host>(
             password::by_password(host, policy, facts, &mut account.detail).await.map(Some)
         }
         Ok(Way::Hmac(policy)) => message::by_message(policy, facts, account).map(Some),
+        Ok(Way::Mtls(policy)) => certificate::by_certificate(policy, facts, &mut account.detail).map(Some),
         Ok(Way::OAuthIntrospection(policy)) => {
             introspect::identify(host, policy, facts, &mut learnt, &mut account.detail).await.map(Some)
         }

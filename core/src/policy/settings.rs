@@ -15,6 +15,7 @@ use super::{
     fixed_window::{FixedWindow, Per},
     hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
+    mtls::{self, Mtls, Named},
     oauth_introspection::OAuthIntrospection,
     oidc_login::OidcLogin,
     rbac::{Judge, Rbac, engine::Engine},
@@ -129,6 +130,7 @@ impl Settings for Way {
             Self::Hmac(policy) => policy.settings(origin),
             Self::OAuthIntrospection(policy) => policy.settings(origin),
             Self::OidcLogin(policy) => policy.settings(origin),
+            Self::Mtls(policy) => policy.settings(origin),
         }
     }
 }
@@ -268,6 +270,30 @@ impl Settings for Hmac {
             Setting::new("leeway_seconds", leeway_ms / 1000, MoreIsLooser),
             Setting::neutral("label", label.clone()),
             Setting::new("tag", tag.clone(), LessIsLooser),
+        ]
+    }
+}
+
+impl Settings for Mtls {
+    fn settings(&self, _: &Origin) -> Vec<Setting> {
+        let Self { by_fingerprint, named, issuers, forward: _, recent: _ } = self;
+        let holder = |known: &mtls::Known, certificate: String| {
+            let mtls::Known { identity, expires_at, by_issuer: _ } = known;
+            let end = expires_at.map_or("never".to_owned(), |end| Rfc3339(end).to_string());
+            format!("{certificate}: {} ({}) until {end}", identity.subject, identity.roles.join("+"))
+        };
+        let pinned = by_fingerprint.iter().map(|(mark, known)| holder(known, mtls::shown(mark)));
+        let named = named.iter().map(|Named { subject, issuer, known }| match issuer {
+            Some(issuer) => holder(known, format!("{subject} by {issuer}")),
+            None => holder(known, subject.to_string()),
+        });
+        let trusted = issuers.iter().map(|mtls::Issuer { name, identity_from, roles, metadata: _ }| {
+            format!("{name}: {} ({})", identity_from.name(), roles.join("+"))
+        });
+        // The more certificates there are, the more may come in.
+        vec![
+            Setting::new("certificates", Value::set(pinned.chain(named)), MoreIsLooser),
+            Setting::new("issuers", Value::set(trusted), MoreIsLooser),
         ]
     }
 }

@@ -27,6 +27,13 @@ pub(crate) enum Proof {
         /// When it ends.
         expires_at: Option<Timestamp>,
     },
+    /// The client certificate of the connection.
+    Certificate {
+        /// Whether its issuer vouches for its holder, and no entry of their own.
+        by_issuer: bool,
+        /// So long it holds.
+        until: Timestamp,
+    },
     /// A token, as its issuer says.
     Issuer(Learnt),
 }
@@ -76,6 +83,10 @@ impl Proof {
             Self::Key { .. } => "its key is known".to_owned(),
             Self::Password { remembered: true } => "the password was checked before".to_owned(),
             Self::Password { remembered: false } => "the password is right".to_owned(),
+            Self::Certificate { by_issuer: false, .. } => "its certificate is known".to_owned(),
+            Self::Certificate { by_issuer: true, .. } => {
+                "the issuer of its certificate is trusted".to_owned()
+            }
             Self::Message => "the signature over the request is good".to_owned(),
             Self::Issuer(Learnt { how, .. }) => match how {
                 How::Asked => "its issuer says that its token is active",
@@ -93,6 +104,9 @@ impl Proof {
                 Some(end) => said.fact("expires", Rfc3339(end).to_string()),
                 None => said,
             };
+        }
+        if let Self::Certificate { until, .. } = self {
+            said = said.fact("expires", Rfc3339(until).to_string());
         }
         if let Self::Issuer(learnt) = self {
             said = learnt.add_to(said);

@@ -8,7 +8,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::text::{Content, Fields};
+use super::{
+    certificate::Certificate,
+    text::{Content, Fields},
+};
 use crate::{
     keys::{Half, Key},
     signature::Signing,
@@ -32,6 +35,8 @@ pub struct Request {
     pub bearer: Option<Bearer>,
     /// How the request is signed.
     pub signing: Option<Signing>,
+    /// The certificate that the client presents.
+    pub certificate: Option<Certificate>,
     /// Where the request comes from.
     pub peer: IpAddr,
 }
@@ -94,6 +99,7 @@ struct Written {
     signed: Option<Lies>,
     token: Option<String>,
     sign_with: Option<Signing>,
+    certificate: Option<Certificate>,
     #[serde(default = "loopback")]
     peer: IpAddr,
 }
@@ -130,6 +136,7 @@ impl<'de> Deserialize<'de> for Request {
                     content: None,
                     bearer: None,
                     signing: None,
+                    certificate: None,
                     peer: loopback(),
                 })
             }
@@ -158,6 +165,7 @@ fn read<E: de::Error>(written: Written) -> Result<Request, E> {
         content: Content::read(written.body, written.body_size, written.stream)?,
         bearer,
         signing: written.sign_with,
+        certificate: written.certificate,
         peer: written.peer,
     })
 }

@@ -46,6 +46,7 @@ impl<'g> Client<'g> {
             headers: vec![("host".to_owned(), record.host.clone())],
             pieces: Vec::new(),
             peer: record.client,
+            certificate: None,
         };
         if let Some(route) = self.route(record) {
             let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

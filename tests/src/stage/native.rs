@@ -85,6 +85,11 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
                 sites.follow().await.map_err(|error| format!("upstreams: {error}"))?;
             }
             Act::Send(sending) => {
+                if sending.sent.certificate.is_some() {
+                    return Err(
+                        "nobody ends TLS here, so no certificate can be presented; skip this host".to_owned()
+                    );
+                }
                 let sent = captured.sent(&sending.sent);
                 let exchange = client::exchange(address, &sent);
                 let mut raw = timeout(PATIENCE, exchange)

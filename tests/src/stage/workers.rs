@@ -5,14 +5,18 @@ pub mod process;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use serde_json::json;
 use tokio::time::timeout;
-use tollgate_core::config::{self, Host};
+use tollgate_core::{
+    config::{self, Host},
+    event::Rfc3339,
+};
 
 use self::process::Process;
 use super::native::{PATIENCE, client, events::Events, settle, site::Sites};
 use tollgate_rehearsal::{
     captured::Captured,
-    case::read::Scene,
+    case::{certificate::Certificate, read::Scene},
     observed::Raw,
     play::{Act, Play, Sent},
     setting::Filled,
@@ -118,6 +122,9 @@ pub(super) async fn play(scene: &Scene, play: &Play) -> Result<Vec<Raw>, String>
 fn steered(sent: &Sent, now: u64) -> Sent {
     let mut headers = sent.headers.clone();
     headers.push(("cf-connecting-ip".to_owned(), sent.peer.to_string()));
+    if let Some(certificate) = &sent.certificate {
+        headers.push((process::PLATFORM.to_owned(), told(certificate)));
+    }
     headers.push(("x-tollgate-test-now".to_owned(), now.to_string()));
     Sent {
         method: sent.method.clone(),
@@ -126,5 +133,35 @@ fn steered(sent: &Sent, now: u64) -> Sent {
         pieces: sent.pieces.clone(),
         // workerd listens on one address; who is asking stands in the field.
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
+        certificate: None,
     }
+}
+
+/// What Cloudflare tells of a certificate, as it tells it.
+fn told(certificate: &Certificate) -> String {
+    json!({"tlsClientAuth": {
+        "certPresented": "1",
+        "certVerified": if certificate.verified { "SUCCESS" } else { "FAILED:self signed certificate" },
+        "certRevoked": if certificate.revoked { "1" } else { "0" },
+        "certSubjectDNRFC2253": certificate.subject,
+        "certIssuerDNRFC2253": certificate.issuer,
+        "certSerial": certificate.serial,
+        "certFingerprintSHA256": certificate.fingerprint,
+        "certNotBefore": printed(certificate.not_before.0),
+        "certNotAfter": printed(certificate.not_after.0),
+    }})
+    .to_string()
+}
+
+/// `2030-01-02T03:04:05Z` as OpenSSL prints it: `Jan  2 03:04:05 2030 GMT`.
+fn printed(at: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = Rfc3339(at).to_string();
+    let (date, time) = text.split_once('T').unwrap_or_default();
+    let mut date = date.split('-');
+    let (year, month, day) = (date.next(), date.next(), date.next());
+    let number = |part: Option<&str>| part.and_then(|part| part.parse::<usize>().ok()).unwrap_or_default();
+    let month = MONTHS.get(number(month).wrapping_sub(1)).copied().unwrap_or_default();
+    format!("{month} {:2} {} {} GMT", number(day), time.get(..8).unwrap_or_default(), number(year))
 }

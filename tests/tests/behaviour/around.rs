@@ -145,5 +145,6 @@ pub(crate) fn request(line: &str, fields: &[&str], body: &'static str) -> Arc<Se
         headers,
         pieces,
         peer: Ipv4Addr::LOCALHOST.into(),
+        certificate: None,
     })
 }

@@ -241,6 +241,7 @@ async fn hostile_requests_by_the_thousand_break_nothing() {
             headers,
             pieces: Vec::new(),
             peer: Ipv4Addr::LOCALHOST.into(),
+            certificate: None,
         };
         let what = format!("round {round}: an answer to {sent:?}");
         let answer = soon(&what, client::exchange(worker.address(), &sent)).await;
@@ -368,6 +369,7 @@ async fn large_bodies_pass_without_staying() {
         headers,
         pieces,
         peer: Ipv4Addr::LOCALHOST.into(),
+        certificate: None,
     };
     let answer = timeout(long, client::exchange(worker.address(), &sent)).await.unwrap().unwrap();
     assert_eq!((answer.status, answer.body), (200, Bytes::from((PIECES * PIECE).to_string())));

@@ -8,6 +8,7 @@ mod engine;
 mod forward;
 mod hmac;
 mod jwt_validation;
+mod mtls;
 mod oauth_introspection;
 mod oidc_login;
 mod rbac;
@@ -61,6 +62,8 @@ pub(super) struct Kinds {
     pub(super) public_domain: Option<String>,
     /// Where policies answer themselves.
     pub(super) doors: Vec<Door>,
+    /// Whether any policy looks at client certificates.
+    pub(super) certified: bool,
 }
 
 impl Kinds {
@@ -78,6 +81,7 @@ impl Kinds {
             | Kind::ApiKey(_)
             | Kind::BasicAuth(_)
             | Kind::Hmac(_)
+            | Kind::Mtls(_)
             | Kind::OAuthIntrospection(_)
             | Kind::OidcLogin(_)
             | Kind::AnyOf(_) => self
@@ -144,6 +148,10 @@ impl Kinds {
                 basic_auth::basic_auth(keys, node, &mut self.identity_headers, bench).map(Way::BasicAuth)
             }
             Kind::Hmac(keys) => hmac::hmac(keys, node, &mut self.identity_headers, bench).map(Way::Hmac),
+            Kind::Mtls(keys) => {
+                self.certified = true;
+                mtls::mtls(keys, node, &mut self.identity_headers, bench).map(Way::Mtls)
+            }
             Kind::OAuthIntrospection(keys) => {
                 let headers = &mut self.identity_headers;
                 oauth_introspection::oauth_introspection(keys, node, services, headers, bench)

@@ -15,8 +15,8 @@ use super::super::{
         ServiceTls, Store, Telemetry, Timeouts,
     },
     policy::{
-        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, OAuthIntrospection,
-        OidcLogin, Rbac, TokenFrom, Ttl,
+        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, Mtls,
+        OAuthIntrospection, OidcLogin, Rbac, TokenFrom, Ttl,
     },
 };
 
@@ -165,6 +165,7 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         "ApiKey" => fields::<ApiKey>(),
         "BasicAuth" => fields::<BasicAuth>(),
         "Hmac" => fields::<Hmac>(),
+        "Mtls" => fields::<Mtls>(),
         "OAuthIntrospection" => fields::<OAuthIntrospection>(),
         "OidcLogin" => fields::<OidcLogin>(),
         // They are read by hand.

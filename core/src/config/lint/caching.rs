@@ -70,9 +70,9 @@ fn varies_by_credentials(holding: &Holding<'_>) -> bool {
     let (Some(jwt), Some(cache)) = (&holding.plan.authentication, &holding.plan.caching) else {
         return false;
     };
-    let told_apart = |source: &TokenSource| match source {
-        TokenSource::Query(_) => false,
-        source => cache.vary_by.contains(source.field()),
+    let told_apart = |source: Option<&TokenSource>| match source {
+        None | Some(TokenSource::Query(_)) => false,
+        Some(source) => cache.vary_by.contains(source.field()),
     };
     jwt.ways().iter().map(Way::source).all(told_apart)
 }

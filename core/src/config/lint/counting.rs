@@ -91,7 +91,7 @@ fn is_chosen(per: &Per, holding: &Holding<'_>) -> bool {
         let is_own = |source: &TokenSource| {
             matches!(source, TokenSource::Bearer | TokenSource::Header(_)) && source.field() == name
         };
-        way.ways().iter().map(Way::source).any(is_own)
+        way.ways().iter().filter_map(Way::source).any(is_own)
     });
     !checked && !holding.route.fixes_header(name.as_str())
 }

@@ -23,6 +23,8 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The version of the platform's behaviour, as in `wrangler.toml`.
 const COMPATIBILITY: &str = "2026-10-01";
+/// The field in which what the platform knows of a request comes, which is `request.cf` to the Worker.
+pub const PLATFORM: &str = "x-tollgate-test-platform";
 /// Stands in for the back end of the Cache API.
 const CACHE: &str = include_str!("../../../workerd/cache.mjs");
 /// Stands in for the back end of KV.
@@ -165,7 +167,7 @@ const config :Workerd.Config = (
     (name = "kv", worker = .kv),
     (name = "objects", disk = (path = "objects", writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{PLATFORM}"), service = "main")],
 );
 const edge :Workerd.Worker = (
   modules = [

@@ -91,6 +91,7 @@ impl Browser {
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             pieces: if form.is_empty() { Vec::new() } else { vec![Bytes::from(form)] },
             peer: Ipv4Addr::LOCALHOST.into(),
+            certificate: None,
         };
         let raw = soon("an answer comes", exchange(self.origins[&origin], &sent)).await.unwrap();
         for (_, line) in raw.headers.iter().filter(|(name, _)| name == "set-cookie") {

@@ -84,6 +84,7 @@ impl Provider {
             headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             pieces: vec![Bytes::from_static(form.as_bytes())],
             peer: plain.peer,
+            certificate: None,
         };
         Clerk { address: self.address(), asked: Arc::new(asked) }
     }

@@ -24,11 +24,11 @@ pub(super) fn reachable(ways: &[Way], items: &[Node], bench: &Bench<'_>) {
         };
         let names = (way.name(), first.name());
         let message = match names {
-            (own, other) if own == other => format!("a second `{own}` looks {} too", place_of(way.source())),
-            (own, other) => format!("`{own}` looks {} as `{other}` does", place_of(way.source())),
+            (own, other) if own == other => format!("a second `{own}` looks {} too", place_of(way)),
+            (own, other) => format!("`{own}` looks {} as `{other}` does", place_of(way)),
         };
         let cure = match way {
-            Way::BasicAuth(_) | Way::Hmac(_) => "leave one of them out",
+            Way::BasicAuth(_) | Way::Hmac(_) | Way::Mtls(_) => "leave one of them out",
             Way::OidcLogin(_) => "give it a `cookie_name` of its own",
             Way::ApiKey(_) => "give it a `header` or a `query` of its own",
             Way::JwtValidation(_) | Way::OAuthIntrospection(_) => {
@@ -51,7 +51,8 @@ fn is_same_place(one: &Way, other: &Way) -> bool {
 }
 
 /// In words; the names of fields and parameters may be values of variables.
-fn place_of(source: &TokenSource) -> &'static str {
+fn place_of(way: &Way) -> &'static str {
+    let Some(source) = way.source() else { return "at the client's certificate" };
     match source {
         TokenSource::Bearer => "for a bearer token in `Authorization`",
         TokenSource::Header(_) => "into the same header",
