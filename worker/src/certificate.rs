@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tollgate_core::{certificate::ClientCertificate, config::instant::instant, host::Timestamp};
 
 /// Reads what JavaScript hands over where a certificate was presented.
 pub(crate) fn told(json: &[u8]) -> Arc<ClientCertificate> {
-    let fields: Map<String, Value> = serde_json::from_slice(json).unwrap_or_default();
+    let fields: Value = serde_json::from_slice(json).unwrap_or_default();
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     ClientCertificate {
         fingerprint: ClientCertificate::read_fingerprint(text("certFingerprintSHA256")),

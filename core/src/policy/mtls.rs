@@ -24,9 +24,9 @@ pub(crate) const SCHEME: &str = "ClientCertificate";
 #[derive(Debug)]
 pub struct Mtls {
     pub(crate) by_fingerprint: HashMap<[u8; 32], Known>,
-    /// By subject: those who are known under that name, the ones of a certain issuer first.
-    pub(crate) by_subject: HashMap<DistinguishedName, Vec<Named>>,
-    pub(crate) issuers: HashMap<DistinguishedName, Issuer>,
+    /// Looked through once a certificate, those of a certain issuer first.
+    pub(crate) named: Vec<Named>,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) forward: Vec<(String, HeaderName)>,
     /// Whose a certificate is, by its fingerprint.
     pub(crate) recent: Recent<[u8; 32], Known>,
@@ -45,6 +45,7 @@ pub(crate) struct Known {
 /// Somebody who is known by the name in their certificate.
 #[derive(Debug)]
 pub(crate) struct Named {
+    pub(crate) subject: DistinguishedName,
     /// Whoever has to have issued the certificate; none for anybody who is trusted by the platform.
     pub(crate) issuer: Option<DistinguishedName>,
     pub(crate) known: Known,
@@ -53,6 +54,7 @@ pub(crate) struct Named {
 /// An issuer all of whose certificates are somebody's.
 #[derive(Debug)]
 pub(crate) struct Issuer {
+    pub(crate) name: DistinguishedName,
     pub(crate) identity_from: IdentityFrom,
     pub(crate) roles: Vec<String>,
     pub(crate) metadata: Map<String, Value>,
@@ -101,11 +103,11 @@ pub(crate) enum CertificateFault {
 impl Mtls {
     pub(crate) fn new(
         by_fingerprint: HashMap<[u8; 32], Known>,
-        by_subject: HashMap<DistinguishedName, Vec<Named>>,
-        issuers: HashMap<DistinguishedName, Issuer>,
+        named: Vec<Named>,
+        issuers: Vec<Issuer>,
         forward: Vec<(String, HeaderName)>,
     ) -> Self {
-        Self { by_fingerprint, by_subject, issuers, forward, recent: Recent::new(REMEMBERED) }
+        Self { by_fingerprint, named, issuers, forward, recent: Recent::new(REMEMBERED) }
     }
 
     /// Whose certificate it is, and until when that holds.
@@ -161,16 +163,18 @@ impl Mtls {
         if let Some(known) = self.by_fingerprint.get(fingerprint) {
             return Ok(known.clone());
         }
-        if self.by_subject.is_empty() && self.issuers.is_empty() {
+        if self.named.is_empty() && self.issuers.is_empty() {
             return Err(CertificateFault::Unknown);
         }
         let read = |text: &str| DistinguishedName::parse(text).map_err(|_| CertificateFault::Unreadable);
         let (subject, issuer) = (read(&certificate.subject)?, read(&certificate.issuer)?);
-        let fits = |named: &&Named| named.issuer.as_ref().is_none_or(|wanted| *wanted == issuer);
-        if let Some(named) = self.by_subject.get(&subject).and_then(|all| all.iter().find(fits)) {
+        let fits = |named: &&Named| {
+            named.subject == subject && named.issuer.as_ref().is_none_or(|wanted| *wanted == issuer)
+        };
+        if let Some(named) = self.named.iter().find(fits) {
             return Ok(named.known.clone());
         }
-        let own = self.issuers.get(&issuer).ok_or(CertificateFault::Unknown)?;
+        let own = self.issuers.iter().find(|own| own.name == issuer).ok_or(CertificateFault::Unknown)?;
         let fingerprint = shown(fingerprint);
         let whole = subject.to_string();
         let name = match own.identity_from {

@@ -210,20 +210,18 @@ impl Settings for Hmac {
 
 impl Settings for Mtls {
     fn settings(&self, _: &Origin) -> Vec<Setting> {
-        let Self { by_fingerprint, by_subject, issuers, forward: _, recent: _ } = self;
+        let Self { by_fingerprint, named, issuers, forward: _, recent: _ } = self;
         let holder = |known: &mtls::Known, certificate: String| {
             let mtls::Known { identity, expires_at, by_issuer: _ } = known;
             let end = expires_at.map_or("never".to_owned(), |end| Rfc3339(end).to_string());
             format!("{certificate}: {} ({}) until {end}", identity.subject, identity.roles.join("+"))
         };
         let pinned = by_fingerprint.iter().map(|(mark, known)| holder(known, mtls::shown(mark)));
-        let named = by_subject.iter().flat_map(|(subject, all)| {
-            all.iter().map(move |Named { issuer, known }| match issuer {
-                Some(issuer) => holder(known, format!("{subject} by {issuer}")),
-                None => holder(known, subject.to_string()),
-            })
+        let named = named.iter().map(|Named { subject, issuer, known }| match issuer {
+            Some(issuer) => holder(known, format!("{subject} by {issuer}")),
+            None => holder(known, subject.to_string()),
         });
-        let trusted = issuers.iter().map(|(name, mtls::Issuer { identity_from, roles, metadata: _ })| {
+        let trusted = issuers.iter().map(|mtls::Issuer { name, identity_from, roles, metadata: _ }| {
             format!("{name}: {} ({})", identity_from.name(), roles.join("+"))
         });
         // The more certificates there are, the more may come in.

@@ -16,17 +16,17 @@ const SPECIAL: &[char] = &['"', '+', ',', ';', '<', '>', '\\'];
 ///
 /// Equal are names with the same attributes in the same order. The names of attributes are compared without regard to
 /// case, their values as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DistinguishedName(Vec<Vec<Attribute>>);
 
 /// An attribute: its name in upper case, or numbers with dots, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Attribute {
     name: String,
     value: Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Value {
     Text(String),
     /// As it is encoded in certificates, after `#`.
@@ -82,11 +82,11 @@ impl DistinguishedName {
                 return Err(NameFault::TooLong);
             }
             let (attribute, after) = attribute(rest)?;
-            set.push(attribute);
+            add(attribute, &mut set)?;
             let mut after = after.chars();
             let separator = after.next();
             if separator != Some('+') {
-                sets.push(ordered(std::mem::take(&mut set))?);
+                sets.push(std::mem::take(&mut set));
             }
             if separator.is_none() {
                 return Ok(Self(sets));
@@ -110,11 +110,14 @@ impl DistinguishedName {
     }
 }
 
-/// Of a set the order says nothing.
-fn ordered(mut set: Vec<Attribute>) -> Result<Vec<Attribute>, NameFault> {
-    set.sort();
-    let is_twice = set.windows(2).any(|two| matches!(two, [one, other] if one.name == other.name));
-    if is_twice { Err(NameFault::Twice) } else { Ok(set) }
+/// Of a set the order says nothing, so it is put in one.
+fn add(attribute: Attribute, set: &mut Vec<Attribute>) -> Result<(), NameFault> {
+    let at = set.iter().position(|other| attribute.name <= other.name).unwrap_or(set.len());
+    if set.get(at).is_some_and(|other| other.name == attribute.name) {
+        return Err(NameFault::Twice);
+    }
+    set.insert(at, attribute);
+    Ok(())
 }
 
 /// An attribute, and what comes after it: nothing, or a separator first.

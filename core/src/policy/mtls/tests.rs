@@ -16,12 +16,17 @@ fn known(subject: &str, expires_at: Option<Timestamp>) -> Known {
 }
 
 fn policy(identity_from: IdentityFrom) -> Mtls {
-    let issuer = Issuer { identity_from, roles: vec!["agent".to_owned()], metadata: Map::new() };
-    let of = |issuer: Option<&str>, subject| Named { issuer: issuer.map(name), known: known(subject, None) };
+    let issuer =
+        Issuer { name: name(AGENTS), identity_from, roles: vec!["agent".to_owned()], metadata: Map::new() };
+    let of = |issuer: Option<&str>, subject| Named {
+        subject: name("CN=x,O=b"),
+        issuer: issuer.map(name),
+        known: known(subject, None),
+    };
     Mtls::new(
         HashMap::from([([1; 32], known("pinned", None)), ([2; 32], known("for a while", Some(500)))]),
-        HashMap::from([(name("CN=x,O=b"), vec![of(Some("CN=Root"), "of the root"), of(None, "of anybody")])]),
-        HashMap::from([(name(AGENTS), issuer)]),
+        vec![of(Some("CN=Root"), "of the root"), of(None, "of anybody")],
+        vec![issuer],
         vec![("certificate_serial".to_owned(), HeaderName::from_static("x-serial"))],
     )
 }

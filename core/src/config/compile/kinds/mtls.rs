@@ -43,11 +43,11 @@ pub(super) fn mtls(
     let forward = METADATA.compile(&keys.forward_metadata, node, identity_headers, bench);
     // All of them are looked at, so that every mistake is told.
     let (listed, issuers) = (certificates(keys, node, &forward, bench), issuers(keys, node, bench));
-    let (by_fingerprint, by_subject) = listed?;
-    Some(Mtls::new(by_fingerprint, by_subject, issuers?, forward))
+    let (by_fingerprint, named) = listed?;
+    Some(Mtls::new(by_fingerprint, named, issuers?, forward))
 }
 
-type Listed = (HashMap<[u8; 32], Known>, HashMap<DistinguishedName, Vec<Named>>);
+type Listed = (HashMap<[u8; 32], Known>, Vec<Named>);
 
 fn certificates(
     keys: &written::Mtls,
@@ -55,7 +55,7 @@ fn certificates(
     forward: &[(String, HeaderName)],
     bench: &Bench<'_>,
 ) -> Option<Listed> {
-    let (mut by_fingerprint, mut by_subject) = (HashMap::new(), HashMap::<_, Vec<Named>>::new());
+    let (mut by_fingerprint, mut all) = (HashMap::new(), Vec::<Named>::new());
     let mut whole = true;
     for (entry, place) in node.members("certificates", &keys.certificates) {
         let of = of(entry, place, bench);
@@ -75,9 +75,10 @@ fn certificates(
                 ("fingerprint", by_fingerprint.insert(fingerprint, known).is_some())
             }
             Of::Subject(subject, issuer) => {
-                let named = by_subject.entry(subject).or_default();
-                let is_twice = named.iter().any(|other| other.issuer == issuer);
-                named.push(Named { issuer, known });
+                let is_twice = all.iter().any(|other| other.subject == subject && other.issuer == issuer);
+                // Those of a certain issuer come first.
+                let at = if issuer.is_some() { 0 } else { all.len() };
+                all.insert(at, Named { subject, issuer, known });
                 ("subject", is_twice)
             }
         };
@@ -86,10 +87,7 @@ fn certificates(
             bench.note(problem.cure("a certificate has one identity: leave one of the two out"));
         }
     }
-    for named in by_subject.values_mut() {
-        named.sort_by_key(|named| named.issuer.is_none());
-    }
-    whole.then_some((by_fingerprint, by_subject))
+    whole.then_some((by_fingerprint, all))
 }
 
 fn of(entry: &written::Certificate, place: &Node, bench: &Bench<'_>) -> Option<Of> {
@@ -149,19 +147,20 @@ fn name(key: &str, text: &str, place: &Node, bench: &Bench<'_>) -> Option<Distin
     None
 }
 
-fn issuers(
-    keys: &written::Mtls,
-    node: &Node,
-    bench: &Bench<'_>,
-) -> Option<HashMap<DistinguishedName, Issuer>> {
-    let mut issuers = HashMap::new();
+fn issuers(keys: &written::Mtls, node: &Node, bench: &Bench<'_>) -> Option<Vec<Issuer>> {
+    let mut issuers = Vec::<Issuer>::new();
     let mut whole = true;
     for (entry, place) in node.members("issuers", &keys.issuers) {
         let Some(name) = name("issuer", &entry.issuer, place, bench) else {
             whole = false;
             continue;
         };
-        let issuer = Issuer {
+        if issuers.iter().any(|other| other.name == name) {
+            let problem = Problem::error(place.span_of("issuer"), "this `issuer` stands here twice");
+            bench.note(problem.cure("leave one of the two out"));
+        }
+        issuers.push(Issuer {
+            name,
             identity_from: match entry.identity_from {
                 written::IdentityFrom::CommonName => IdentityFrom::CommonName,
                 written::IdentityFrom::Subject => IdentityFrom::Subject,
@@ -169,11 +168,7 @@ fn issuers(
             },
             roles: entry.roles.clone(),
             metadata: metadata(&entry.metadata),
-        };
-        if issuers.insert(name, issuer).is_some() {
-            let problem = Problem::error(place.span_of("issuer"), "this `issuer` stands here twice");
-            bench.note(problem.cure("leave one of the two out"));
-        }
+        });
     }
     whole.then_some(issuers)
 }
