@@ -5,10 +5,7 @@
 //! issuer that is only named has its keys is found out in `discovery`.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +16,8 @@ use crate::{
     cache::Directives,
     discovery::Discovery,
     host::{Host, Timestamp},
+    job::Job,
+    refreshing::Refreshing,
     remote::{Answer, Question, Remote},
     upstream::Service,
     verify::{self, Algorithm, PublicKey, SecretKey},
@@ -40,13 +39,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const LOOKS_IN_A_ROW: u64 = 5;
 /// While no key was ever had, an issuer is asked this often.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
-/// A refresh that has not ended by then never will: a platform may take its context from a request and tell
-/// nobody. Longer than any answer is waited for.
-const GIVEN_UP: Duration = Duration::from_secs(60);
-/// How often, and how many times, a request looks whether another's refresh has ended.
-const WAIT_MS: u64 = 20;
-const WAITS: usize = 250;
-
 /// The keys of an issuer, as of one fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
@@ -154,6 +146,8 @@ pub(crate) enum Source {
 #[derive(Debug, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
+    /// Where they were found, of an issuer that says so itself.
+    found_at: Option<Remote>,
     fetched_at: Option<Timestamp>,
     fresh_until: Timestamp,
     attempted_at: Option<Timestamp>,
@@ -275,7 +269,7 @@ impl KeyRing {
             (state.serving(now, self.max_stale_ms).cloned(), due)
         };
         if due {
-            host.defer(crate::job::Job::RefreshKeys(self.clone()));
+            host.defer(Job::RefreshKeys(self.clone()));
         }
         keys
     }
@@ -294,30 +288,18 @@ impl KeyRing {
         {
             return Ok(keys.clone());
         }
-        for _ in 0..WAITS {
-            if self.refreshing.is_under_way(host.now()) {
-                host.sleep(WAIT_MS).await;
-                continue;
+        let due = |now| {
+            let mut state = self.lock();
+            let serving = state.serving(now, self.max_stale_ms);
+            let found = serving.is_some_and(|keys| keys.find(kid, algorithm).is_some());
+            let due = !found && self.is_remote() && state.may_look(now, self.max_stale_ms);
+            if due {
+                state.attempted_at = Some(now);
             }
-            // Somebody else's refresh may just have ended, so look again before asking.
-            let fetch = {
-                let (mut state, now) = (self.lock(), host.now());
-                let serving = state.serving(now, self.max_stale_ms);
-                let found = serving.is_some_and(|keys| keys.find(kid, algorithm).is_some());
-                let fetch = !found && self.is_remote() && state.may_look(now, self.max_stale_ms);
-                if fetch {
-                    state.attempted_at = Some(now);
-                }
-                fetch
-            };
-            if fetch {
-                let mut bequest = Bequest { ring: self, host, is_due: true };
-                // What came of it is looked at below.
-                let _ = self.refresh(host).await;
-                bequest.is_due = false;
-            }
-            break;
-        }
+            due
+        };
+        let job = || Job::RefreshKeys(self.clone());
+        self.refreshing.attend(host, due, job, self.refresh(host)).await;
         let is_asked = self.refreshing.is_under_way(host.now());
         let state = self.lock();
         match state.serving(host.now(), self.max_stale_ms) {
@@ -335,7 +317,7 @@ impl KeyRing {
         let fetched = match &self.source {
             Source::Given => return Ok(()),
             Source::At(remote) => fetch(remote, host).await,
-            Source::Discovered(discovery) => match discovery.keys(host).await {
+            Source::Discovered(discovery) => match self.found(discovery, host).await {
                 Ok(remote) => fetch(&remote, host).await,
                 Err(why) => Err(why),
             },
@@ -351,6 +333,19 @@ impl KeyRing {
         Err(format!("the keys of `{}` can't be fetched, {left}: {why}", self.shown_source()))
     }
 
+    /// Where the issuer says that its keys are, or said so when it last could.
+    async fn found<H: Host>(&self, discovery: &Discovery, host: &H) -> Result<Remote, String> {
+        let said = discovery
+            .ask(host, Question::Keys)
+            .await
+            .and_then(|said| discovery.remote("jwks_uri", said.jwks_uri));
+        let mut state = self.lock();
+        if let Ok(remote) = &said {
+            state.found_at = Some(remote.clone());
+        }
+        said.or_else(|why| state.found_at.clone().ok_or(why))
+    }
+
     /// Why the last refresh failed, if it did.
     pub fn failure(&self) -> Option<String> {
         self.lock().failure.clone()
@@ -358,22 +353,6 @@ impl KeyRing {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Has a refresh done in the background when the request that began it is dropped: otherwise clients that leave at
-/// once could use up all that an issuer may be asked, and nobody would ever hear its answer.
-struct Bequest<'b, H: Host> {
-    ring: &'b Arc<KeyRing>,
-    host: &'b H,
-    is_due: bool,
-}
-
-impl<H: Host> Drop for Bequest<'_, H> {
-    fn drop(&mut self) {
-        if self.is_due {
-            self.host.defer(crate::job::Job::RefreshKeys(self.ring.clone()));
-        }
     }
 }
 
@@ -442,42 +421,6 @@ impl State {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether a refresh is under way: the millisecond after the one in which it began, or zero.
-#[derive(Debug, Default)]
-pub(crate) struct Refreshing(AtomicU64);
-
-impl Refreshing {
-    pub(crate) fn is_under_way(&self, now: Timestamp) -> bool {
-        lasts(self.0.load(Ordering::Acquire), now)
-    }
-
-    /// None when one is under way already.
-    pub(crate) fn raise(&self, now: Timestamp) -> Option<Raised<'_>> {
-        let (before, own) = (self.0.load(Ordering::Acquire), now.saturating_add(1));
-        if lasts(before, now) {
-            return None;
-        }
-        self.0.compare_exchange(before, own, Ordering::AcqRel, Ordering::Acquire).ok()?;
-        Some(Raised { flag: self, own })
-    }
-}
-
-fn lasts(began: u64, now: Timestamp) -> bool {
-    began > 0 && now.saturating_sub(began) < millis(GIVEN_UP)
-}
-
-/// The flag of one refresh. Of another's, who has taken over, it leaves off.
-pub(crate) struct Raised<'a> {
-    flag: &'a Refreshing,
-    own: u64,
-}
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        let _ = self.flag.0.compare_exchange(self.own, 0, Ordering::AcqRel, Ordering::Acquire);
-    }
 }
 
 #[cfg(test)]
@@ -569,19 +512,5 @@ mod tests {
         assert!(state.may_look(0, 0));
         state.attempted_at = Some(0);
         assert!(!state.may_look(999, 0) && state.may_look(1_000, 0));
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn one_refresh_at_a_time_and_a_lost_one_is_taken_over() {
-        let refreshing = Refreshing::default();
-        let first = refreshing.raise(0).unwrap();
-        assert!(refreshing.raise(0).is_none());
-        assert!(refreshing.is_under_way(59_999) && refreshing.raise(59_999).is_none());
-        let second = refreshing.raise(60_001).unwrap();
-        // Whoever was given up may come back; the one that took over is still at it.
-        drop(first);
-        assert!(refreshing.is_under_way(60_002));
-        drop(second);
-        assert!(!refreshing.is_under_way(60_002));
     }
 }

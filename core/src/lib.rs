@@ -35,6 +35,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod provider;
 mod recent;
+mod refreshing;
 pub mod refusal;
 pub mod remote;
 pub mod route;

@@ -12,7 +12,7 @@ use crate::{
         problem::Problem,
         services::Services,
     },
-    discovery,
+    discovery::{self, Discovery},
     gateway::Door,
     path::NormalPath,
     policy::{
@@ -215,7 +215,7 @@ fn provider(
     } else if asks && !keys.issuer.is_empty() {
         let document = remote("issuer", &discovery::address(&keys.issuer), services);
         let directory = services.directory(node.span_of("issuer"));
-        document.map(|document| Arc::new(Told::new(keys.issuer.clone(), document, directory)))
+        document.map(|document| Arc::new(Told::new(Discovery::new(keys.issuer.clone(), document, directory))))
     } else {
         None
     };
