@@ -4,14 +4,16 @@
 //! The rules are a small state machine over `(state, now)`; the fetch around it is [`KeyRing::refresh`]. Where an
 //! issuer that is only named has its keys is found out in `discovery`.
 
+mod set;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use http::{Method, StatusCode, header};
-use serde_json::Value;
 
+pub use self::set::{Found, KeySet};
 use crate::{
     cache::Directives,
     discovery::Discovery,
@@ -20,13 +22,11 @@ use crate::{
     refreshing::Refreshing,
     remote::{Answer, Question, Remote},
     upstream::Service,
-    verify::{self, Algorithm, PublicKey, SecretKey},
+    verify::Algorithm,
 };
 
 /// A set larger than this is refused: an issuer has a handful of keys.
 const MAX_SET_BYTES: usize = 256 * 1024;
-/// Keys beyond this number are not looked at.
-const MAX_KEYS: usize = 128;
 /// How long a set is fresh when the issuer does not say.
 const DEFAULT_FRESHNESS: Duration = Duration::from_secs(600);
 /// What an issuer may say is bounded to this.
@@ -39,24 +39,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const LOOKS_IN_A_ROW: u64 = 5;
 /// While no key was ever had, an issuer is asked this often.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
-/// The keys of an issuer, as of one fetch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeySet {
-    keys: Vec<PublicKey>,
-    secrets: Vec<SecretKey>,
-    /// Whether there is but one key, which goes by any name: a secret that is written alone has none of its own.
-    goes_by_any_name: bool,
-}
-
-/// A key that may check a token.
-#[derive(Debug, Clone, Copy)]
-pub enum Found<'k> {
-    /// By arithmetic that the host lends.
-    Public(&'k PublicKey),
-    /// By an HMAC, which is done here.
-    Secret(&'k SecretKey),
-}
-
 /// Why no key was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoKey {
@@ -64,62 +46,6 @@ pub enum NoKey {
     Unavailable,
     /// The set holds no such key.
     Unknown,
-}
-
-impl KeySet {
-    /// Reads a set. Keys that can't be used are skipped; a set that is not one is an error.
-    pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let set: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        let keys = set.get("keys").and_then(Value::as_array).ok_or("there is no list named `keys`")?;
-        let mut found = Self::default();
-        for key in keys.iter().take(MAX_KEYS) {
-            match verify::key(key) {
-                Ok(verify::Key::Public(key)) => found.keys.push(key),
-                Ok(verify::Key::Secret(key)) => found.secrets.push(key),
-                Err(_) => {}
-            }
-        }
-        Ok(found)
-    }
-
-    /// A set of one secret.
-    pub fn of_secret(secret: SecretKey) -> Self {
-        Self { keys: Vec::new(), secrets: vec![secret], goes_by_any_name: true }
-    }
-
-    /// How many keys can be used.
-    pub fn len(&self) -> usize {
-        self.keys.len() + self.secrets.len()
-    }
-
-    /// Whether no key can be used.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a key serves one of these algorithms.
-    pub fn serves(&self, algorithms: &[Algorithm]) -> bool {
-        algorithms.iter().any(|&algorithm| {
-            self.keys.iter().any(|key| key.serves(algorithm))
-                || self.secrets.iter().any(|key| key.serves(algorithm))
-        })
-    }
-
-    /// Whether an RSA key has an exponent that not every platform can use.
-    pub(crate) fn has_an_unusual_exponent(&self) -> bool {
-        self.keys.iter().any(PublicKey::has_an_unusual_exponent)
-    }
-
-    /// The key a token names. Without a name, the only key that serves the algorithm: never one of several.
-    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Found<'_>> {
-        let kid = kid.filter(|_| !self.goes_by_any_name);
-        let named = |own: &Option<String>| kid.is_none_or(|wanted| own.as_deref() == Some(wanted));
-        let public = self.keys.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
-        let secret = self.secrets.iter().filter(|key| named(&key.kid) && key.serves(algorithm));
-        let mut fitting = public.map(Found::Public).chain(secret.map(Found::Secret));
-        let first = fitting.next()?;
-        fitting.next().is_none().then_some(first)
-    }
 }
 
 /// Where an issuer's keys come from, and the last good set.
@@ -241,9 +167,7 @@ impl KeyRing {
 
     /// What tells the keys that are known from others: name and digest.
     pub(crate) fn fingerprints(&self) -> Vec<String> {
-        let keys = self.lock().keys.clone().unwrap_or_default();
-        let public = keys.keys.iter().map(PublicKey::fingerprint);
-        public.chain(keys.secrets.iter().map(SecretKey::fingerprint)).collect()
+        self.lock().keys.as_ref().map_or_else(Vec::new, |keys| keys.fingerprints())
     }
 
     /// Puts a set in the place of what is known, for good.
@@ -425,44 +349,9 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    use super::*;
-
-    fn set(kids: &[Option<&str>]) -> KeySet {
-        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let keys: Vec<_> = kids
-            .iter()
-            .map(|kid| match kid {
-                Some(kid) => json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}),
-                None => json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
-            })
-            .collect();
-        KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap()
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_token_without_kid_finds_a_key_only_when_there_is_one() {
-        assert!(set(&[Some("a")]).find(None, Algorithm::EdDSA).is_some());
-        assert!(set(&[Some("a"), Some("b")]).find(None, Algorithm::EdDSA).is_none());
-        assert!(set(&[Some("a"), None]).find(Some("a"), Algorithm::EdDSA).is_some());
-        assert!(set(&[None]).find(Some("a"), Algorithm::EdDSA).is_none());
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_name_of_two_kinds_of_key_leads_to_the_one_of_the_algorithm() {
-        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let set = json!({"keys": [
-            {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "a"},
-            {"kty": "oct", "k": "A".repeat(43), "kid": "a"},
-        ]});
-        let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
-        assert!(matches!(set.find(Some("a"), Algorithm::EdDSA), Some(Found::Public(_))));
-        assert!(matches!(set.find(Some("a"), Algorithm::HS256), Some(Found::Secret(_))));
-        assert!(set.find(Some("a"), Algorithm::HS384).is_none());
-        assert!(set.serves(&[Algorithm::HS256]) && !set.serves(&[Algorithm::HS512, Algorithm::RS256]));
-    }
+    use super::{set::tests::set, *};
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_last_good_set_survives_a_failure() {

@@ -1,25 +1,29 @@
 //! Policies as written: what all have in common, and one type for each kind's own keys.
 
+mod api_key;
 mod basic_auth;
 mod cel;
 mod hmac;
+mod jwt_validation;
 mod mtls;
 mod oauth_introspection;
 mod oidc_login;
 mod rbac;
-
-use std::collections::BTreeMap;
+mod tokens;
 
 use serde::Deserialize;
 
 pub use self::{
+    api_key::{ApiKey, HandedOut},
     basic_auth::{BasicAuth, User},
     cel::Cel,
     hmac::{Hmac, SharedKey},
+    jwt_validation::{JwtValidation, Mode, TrustedIssuer},
     mtls::{Certificate, CertificateIssuer, IdentityFrom, Mtls},
     oauth_introspection::{ClientAuth, OAuthIntrospection},
     oidc_login::{OidcLogin, Secrets},
     rbac::{LongRole, Rbac, Role},
+    tokens::{RequiredClaims, TokenFrom},
 };
 use super::{
     decode::decode,
@@ -29,7 +33,7 @@ use super::{
     planned,
     problem::{Problem, nearest},
 };
-use crate::{policy::Stage, verify::Secret};
+use crate::policy::Stage;
 
 /// A policy.
 #[derive(Debug)]
@@ -133,199 +137,6 @@ kinds! {
     Cel(Cel) = "Cel", Authorization;
     Ttl(Ttl) = "TTL", Caching;
     Compression(Compression) = "Compression", Compression;
-}
-
-/// `JWT_Validation`: who makes the request, by a JSON Web Token (RFC 7519).
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename = "JWT_Validation")]
-pub struct JwtValidation {
-    /// Where the issuer's keys are: `https:`, `http:`, or `file:` relative to the configuration. Without this, `jwks` and
-    /// `secret`, the `issuer` is asked at its `/.well-known/openid-configuration`.
-    #[serde(default)]
-    pub jwks_uri: Option<String>,
-    /// The keys themselves, as the text of a JSON Web Key Set.
-    #[serde(default)]
-    pub jwks: Option<String>,
-    /// A secret shared with the issuer, who signs with HS256, HS384 or HS512: 32, 48 or 64 bytes at least. Write
-    /// `${VAR}`, so that it stands in no file.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub secret: Option<Secret>,
-    /// Several issuers in the place of one: the token's `iss` says whose keys have to have signed it.
-    #[serde(default)]
-    pub issuers: Vec<TrustedIssuer>,
-    /// Seconds for which fetched keys serve on after they should have been fetched again, while the issuer is down.
-    #[serde(default = "a_day")]
-    pub jwks_max_stale_seconds: u64,
-    /// Whether a request needs a token.
-    #[serde(default)]
-    pub mode: Mode,
-    /// Claims that must be there: names, or name → value or list of allowed values.
-    #[serde(default)]
-    pub required_claims: RequiredClaims,
-    /// The `iss` that tokens must carry.
-    #[serde(default)]
-    pub issuer: Option<String>,
-    /// The audiences, one of which must be in `aud`.
-    #[serde(default)]
-    pub audience: OneOrMany,
-    /// The `typ` that tokens must have in their header, such as `at+jwt`.
-    #[serde(default)]
-    pub typ: Option<String>,
-    /// The scopes all of which must be in `scope` or `scp`; otherwise the answer is 403.
-    #[serde(default)]
-    pub scopes: OneOrMany,
-    /// Seconds that a token serves from its `iat` on, however late it expires.
-    #[serde(default)]
-    pub max_age_seconds: Option<u64>,
-    /// Allowed algorithms. When absent: those that the `secret` is long enough for, or else all asymmetric ones.
-    #[serde(default)]
-    pub algorithms: Vec<String>,
-    /// Seconds by which clocks may differ.
-    #[serde(default = "sixty")]
-    pub leeway_seconds: u64,
-    /// Where the token is: the `Authorization` header unless said otherwise.
-    #[serde(default)]
-    pub token_from: TokenFrom,
-    /// Claims passed to the service: claim → header. Clients can't send these headers.
-    #[serde(default)]
-    pub forward_claims: BTreeMap<String, String>,
-    /// The claim that holds the roles: a text or a list.
-    #[serde(default = "role")]
-    pub role_claim: String,
-}
-
-/// One of several issuers. What it does not say, the policy says for it.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TrustedIssuer {
-    /// The `iss` of its tokens.
-    pub issuer: String,
-    /// Where its keys are, as above.
-    #[serde(default)]
-    pub jwks_uri: Option<String>,
-    /// Its keys, as above.
-    #[serde(default)]
-    pub jwks: Option<String>,
-    /// A secret shared with it, as above.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub secret: Option<Secret>,
-    /// The audiences, one of which must be in `aud`; the policy's when absent.
-    #[serde(default)]
-    pub audience: OneOrMany,
-    /// Allowed algorithms; the policy's when absent.
-    #[serde(default)]
-    pub algorithms: Vec<String>,
-}
-
-/// Whether a request needs a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// It does.
-    #[default]
-    Required,
-    /// One without is nobody's, and goes on; one with a bad token is refused all the same.
-    Optional,
-}
-
-fn sixty() -> u64 {
-    60
-}
-
-fn a_day() -> u64 {
-    86_400
-}
-
-fn role() -> String {
-    "role".to_owned()
-}
-
-/// Where a token is looked for. One place; the default is `Authorization: Bearer`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct TokenFrom {
-    /// A header that holds the bare token, or the token after `Bearer `.
-    pub header: Option<String>,
-    /// A cookie.
-    pub cookie: Option<String>,
-    /// A query parameter; it is removed before the request is sent on.
-    pub query: Option<String>,
-}
-
-/// Claims that a token must carry.
-#[derive(Debug, Clone, Default)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(untagged))]
-pub enum RequiredClaims {
-    /// None.
-    #[default]
-    #[cfg_attr(feature = "schema", schemars(skip))]
-    None,
-    /// Claims that must be present.
-    Present(Vec<String>),
-    /// Claims that must have one of these values.
-    OneOf(BTreeMap<String, OneOrMany>),
-}
-
-impl<'de> Deserialize<'de> for RequiredClaims {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::{MapAccess, SeqAccess, Visitor, value};
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = RequiredClaims;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list of claims or a mapping from claim to value")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<RequiredClaims, A::Error> {
-                Vec::deserialize(value::SeqAccessDeserializer::new(access)).map(RequiredClaims::Present)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<RequiredClaims, A::Error> {
-                BTreeMap::deserialize(value::MapAccessDeserializer::new(access)).map(RequiredClaims::OneOf)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-/// `ApiKey`: who makes the request, by a key that was handed out. `tollgate key` makes keys and their digests.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ApiKey {
-    /// The keys that were handed out.
-    pub keys: Vec<HandedOut>,
-    /// The header that holds the key.
-    #[serde(default)]
-    pub header: Option<String>,
-    /// The query parameter that holds the key, instead of a header; it is removed before the request is sent on.
-    #[serde(default)]
-    pub query: Option<String>,
-    /// Metadata passed to the service: name → header. Clients can't send these headers.
-    #[serde(default)]
-    pub forward_metadata: BTreeMap<String, String>,
-}
-
-/// A key that was handed out, as its digest.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct HandedOut {
-    /// `sha256:` and the digest of the key in hexadecimal. The key itself stands nowhere.
-    pub hash: String,
-    /// Who holds it. Several keys may have the same subject.
-    pub subject: String,
-    /// The roles of the subject.
-    #[serde(default)]
-    pub roles: Vec<String>,
-    /// What else is known of it: policies see it like the claims of a token.
-    #[serde(default)]
-    pub metadata: BTreeMap<String, String>,
-    /// When the key ends, as `2030-01-01T00:00:00Z`.
-    #[serde(default)]
-    pub expires: Option<String>,
 }
 
 /// `AnyOf`: several types of credentials; the first that a request carries decides.

@@ -1,8 +1,11 @@
 //! `Hmac` as written.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use super::tokens::sixty;
+use crate::verify::Secret;
 
 /// `Hmac`: who makes the request, by a signature over the request itself (HTTP message signatures, RFC 9421) with a
 /// shared secret, algorithm `hmac-sha256`. Nobody on the way can read the secret or change what is signed. Whoever
@@ -47,19 +50,16 @@ fn five_minutes() -> u64 {
     300
 }
 
-fn sixty() -> u64 {
-    60
-}
-
 /// A secret that was agreed on.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SharedKey {
     /// The `keyid` of signatures.
     pub id: String,
     /// At least 32 bytes: the text as it is, or after `base64:` what it decodes to. Write `${NAME}`, so that it does
     /// not stand in the file.
-    pub secret: String,
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub secret: Secret,
     /// Who holds it. Several keys may have the same subject.
     pub subject: String,
     /// The roles of the subject.
@@ -71,17 +71,4 @@ pub struct SharedKey {
     /// When the key ends, as `2030-01-01T00:00:00Z`.
     #[serde(default)]
     pub expires: Option<String>,
-}
-
-impl fmt::Debug for SharedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, secret: _, subject, roles, metadata, expires } = self;
-        f.debug_struct("SharedKey")
-            .field("id", id)
-            .field("subject", subject)
-            .field("roles", roles)
-            .field("metadata", metadata)
-            .field("expires", expires)
-            .finish_non_exhaustive()
-    }
 }

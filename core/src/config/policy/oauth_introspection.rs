@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{RequiredClaims, TokenFrom, role, sixty};
+use super::tokens::{RequiredClaims, TokenFrom, role, sixty};
 use crate::{config::document::OneOrMany, verify::Secret};
 
 /// `OAuthIntrospection`: who makes the request, by a token that its issuer is asked about (RFC 7662). For tokens that

@@ -7,7 +7,11 @@ use serde::{
     de::{self, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 
-use super::{ClientAuth, JwtValidation, Mode, RequiredClaims, TokenFrom, a_day, role, sixty};
+use super::{
+    ClientAuth,
+    jwt_validation::{JwtValidation, Mode, a_day},
+    tokens::{RequiredClaims, TokenFrom, role, sixty},
+};
 use crate::{config::document::OneOrMany, verify::Secret};
 
 /// `OidcLogin`: people at browsers, who log in at an OpenID Connect provider and hold a session from then on.

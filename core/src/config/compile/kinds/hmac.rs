@@ -128,8 +128,8 @@ fn components(keys: &written::Hmac, node: &Node, bench: &Bench<'_>) -> Option<Ve
 fn secret(key: &written::SharedKey, place: &Node, bench: &Bench<'_>) -> Option<Secret> {
     let span = place.span_of("secret");
     let decoded;
-    let bytes = match key.secret.strip_prefix("base64:") {
-        None => key.secret.as_bytes(),
+    let bytes = match key.secret.text().strip_prefix("base64:") {
+        None => key.secret.text().as_bytes(),
         Some(text) => match Base64::decode_vec(text) {
             Ok(bytes) => {
                 decoded = bytes;
