@@ -31,7 +31,7 @@ use crate::{
     refusal::{Addressee, Refusal},
     route::Found,
     trail::{Said, Step, TRAIL_HEADER, Trail, Verdict},
-    transform::{forwarded, trace_context::hex},
+    transform::{forwarded, hygiene, trace_context::hex},
 };
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -112,11 +112,14 @@ pub async fn handle<H: Host>(
 
 async fn exchange<'g, H: Host>(
     context: &Context<'g, H>,
-    head: http::request::Parts,
+    mut head: http::request::Parts,
     body: H::Body,
     account: &mut Account<'g>,
 ) -> Result<Response<H::Body>, Refusal> {
     let Context { gateway, host, entrance, .. } = *context;
+    if entrance.needs_hygiene {
+        hygiene::remove_claims(&mut head.headers, &gateway.identity_headers);
+    }
     if let Some(answered) = publish::answer(context, &head, account) {
         return answered;
     }

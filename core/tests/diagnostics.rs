@@ -90,6 +90,7 @@ const CASES: &[Case] = cases! {
     "64-demands-on-tokens"
     "65-issuers"
     "66-exponents-on-workers"
+    "67-told-headers"
     "70-passwords"
     "71-passwords-on-workers"
     "72-shared-secrets"

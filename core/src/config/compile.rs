@@ -6,6 +6,7 @@ mod chain;
 mod identity_token;
 mod kinds;
 mod link;
+mod told;
 
 use http::{HeaderName, Method};
 
@@ -137,6 +138,9 @@ pub(super) fn compile(
     // Clients need `Authorization` for themselves; it is taken off where a token would stand.
     let told_by = identity_token.as_ref().map(|token| token.header.clone());
     identity_headers.extend(told_by.filter(|name| *name != http::header::AUTHORIZATION));
+    if let Some(router) = &router {
+        told::check_credentials(router, &identity_headers, &bench);
+    }
     let mut own_cookies: Vec<String> = kinds.doors.iter().map(|door| door.policy.cookie.clone()).collect();
     own_cookies.sort();
     own_cookies.dedup();

@@ -88,7 +88,7 @@ async fn by_token<H: Host>(
         return Ok(Some((identity, Proof::Remembered)));
     }
     // Large, and once for each token: requests with one that is remembered don't carry the room for it.
-    let verified = Box::pin(verify(host, policy, &token, facts.now, detail)).await;
+    let verified = Box::pin(verify(host, policy, &token, digest, facts.now, detail)).await;
     verified.map(|(identity, algorithm)| Some((identity, Proof::Signature(algorithm))))
 }
 
@@ -97,6 +97,7 @@ pub(super) async fn verify<H: Host>(
     host: &H,
     policy: &JwtValidation,
     token: &str,
+    digest: [u8; 32],
     now: Timestamp,
     detail: &mut Option<String>,
 ) -> Result<(Arc<Identity>, Algorithm), Refusal> {
@@ -124,6 +125,6 @@ pub(super) async fn verify<H: Host>(
     if !good {
         return Err(TokenFault::Signature.into());
     }
-    let identity = policy.admit(&unverified, digest(token), issuer, keys.clone(), now)?;
+    let identity = policy.admit(&unverified, digest, issuer, keys.clone(), now)?;
     Ok((identity, algorithm))
 }

@@ -15,11 +15,14 @@ use crate::{
     facts::Facts,
     gateway::Door,
     host::Host,
-    policy::oidc_login::{
-        LoginFault, OidcLogin, Seen,
-        begun::Begun,
-        callback::{MAX_ANSWER_BYTES, Returned},
-        cookies,
+    policy::{
+        jwt_validation::digest,
+        oidc_login::{
+            LoginFault, OidcLogin, Seen,
+            begun::Begun,
+            callback::{MAX_ANSWER_BYTES, Returned},
+            cookies,
+        },
     },
     refusal::{Destination, Refusal},
     remote::Question,
@@ -174,7 +177,7 @@ async fn callback<H: Host>(
         LoginFault::Unavailable
     })?;
     let token = OidcLogin::granted(&answer, &mut account.detail)?;
-    let verified = verify(host, &policy.id_token, &token, now, &mut account.detail).await;
+    let verified = verify(host, &policy.id_token, &token, digest(&token), now, &mut account.detail).await;
     let (identity, _) = verified.map_err(|refusal| match refusal {
         Refusal::KeysUnavailable => LoginFault::Unavailable,
         refusal => {

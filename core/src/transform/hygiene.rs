@@ -33,7 +33,26 @@ fn harmless_by_name(name: &str) -> bool {
     matches!(name, "traceparent" | "tracestate" | "idempotency-key") || name.starts_with("sec-")
 }
 
-/// Removes all of it. `identity` are the fields by which services are told who a request comes from.
+/// Removes what a client says about who it is, in whichever spelling: before anybody looks at the request, since
+/// expressions, matchers and caches would believe it too. `identity` are the fields in which services are told that.
+pub(crate) fn remove_claims(headers: &mut HeaderMap, identity: &[HeaderName]) {
+    for name in identity {
+        headers.remove(name);
+    }
+    remove_alike(headers, |name| identity.iter().any(|own| own.as_str() == name));
+}
+
+/// CGI and its heirs turn both `-` and `_` into the same variable.
+fn remove_alike(headers: &mut HeaderMap, is_told_here: impl Fn(&str) -> bool) {
+    let alike =
+        |name: &&HeaderName| name.as_str().contains('_') && is_told_here(&name.as_str().replace('_', "-"));
+    let alike: Vec<HeaderName> = headers.keys().filter(alike).cloned().collect();
+    for name in alike {
+        headers.remove(name);
+    }
+}
+
+/// Removes the rest of it, when a request is sent on. `identity` is as before.
 pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: bool) {
     hop_by_hop::remove(headers);
     // The host answers an expectation itself when the body is first asked for.
@@ -43,19 +62,8 @@ pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: 
     }
     // A pass is between the client and the gateway.
     headers.remove(crate::trail::HEADER);
-    for name in identity {
-        headers.remove(name);
-    }
     keep_announced(headers, identity);
-    // CGI and its heirs turn both `-` and `_` into the same variable.
-    let alike: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().contains('_') && is_told_here(name.as_str(), identity))
-        .cloned()
-        .collect();
-    for name in alike {
-        headers.remove(name);
-    }
+    remove_alike(headers, forwarded::concerns);
 }
 
 /// Whether services are told something in a field of that name, however it is spelt.
@@ -118,6 +126,7 @@ mod tests {
             assert!(concerns(&name), "{text}");
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static("x"));
+            remove_claims(&mut headers, &[X_USER_ID, X_USER_ROLES]);
             remove(&mut headers, &[X_USER_ID, X_USER_ROLES], false);
             assert!(headers.is_empty(), "{text}");
         }

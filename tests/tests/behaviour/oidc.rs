@@ -11,15 +11,10 @@ use std::{
     },
 };
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tollgate::{host::Settings, server::Running};
 use tollgate_core::config::{self, Host, NoFiles};
-use tollgate_rehearsal::{
-    case::request::{Lies, Signed},
-    keys::{self, Key},
-    token::token,
-};
 use tollgate_tests::stage::{
     native::{client::exchange, start},
     workers::{self, process::Process},
@@ -164,44 +159,5 @@ async fn a_provider_that_was_never_up_makes_no_token_a_bad_one() {
     without_keys_nothing_is_said_about_a_token(native(&issuer).await.addresses()[0]).await;
     if let Some(worker) = worker(&issuer).await {
         without_keys_nothing_is_said_about_a_token(worker.address()).await;
-    }
-}
-
-/// Figures rather than a claim: what it costs workerd to know who asks. Run with `--ignored --nocapture`, in release.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "figures, for a quiet machine"]
-async fn what_tokens_cost_at_the_edge() {
-    const MANY: u64 = 4_000;
-    let set = keys::set(&[Key::Main, Key::Ec, Key::Rsa]);
-    let text = format!(
-        "services: {{app: {{endpoints: ['http://127.0.0.1:9']}}}}\nroutes: [{{path: /open, target_service: app}}, {{path: /closed, target_service: app}}]\n\
-         policies:\n- {{name: authentication, type: JWT_Validation, jwks: '{set}', exclude_paths: [/open]}}\n\
-         - {{name: authorization, type: Cel, expression: 'request.method == \"POST\"'}}\n"
-    );
-    let worker = workers::start(&text).await.unwrap();
-    let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-    let made = |key: Key, number: u64| {
-        let claims = Map::from_iter([("sub".to_owned(), "alice".into()), ("jti".to_owned(), number.into())]);
-        token(&Signed { claims, lies: Lies { key, ..Lies::default() } }, now).unwrap()
-    };
-    for (name, path, key, fresh) in [
-        ("(warm)", "/closed", Key::Main, false),
-        ("nobody wants to know", "/open", Key::Main, false),
-        ("a token that was verified before", "/closed", Key::Main, false),
-        ("a new token, RS256", "/closed", Key::Rsa, true),
-        ("a new token, ES256", "/closed", Key::Ec, true),
-        ("a new token, EdDSA", "/closed", Key::Main, true),
-    ] {
-        let line = format!("GET {path}");
-        let tokens: Vec<String> =
-            (0..if fresh { MANY } else { 1 }).map(|number| made(key, number + 1)).collect();
-        let before = worker.ticks().unwrap();
-        for number in 0..MANY {
-            let token = &tokens[usize::try_from(number).unwrap() % tokens.len()];
-            let sent = request(&line, &[&format!("authorization: Bearer {token}")], "");
-            assert_eq!(exchange(worker.address(), &sent).await.unwrap().status, 403);
-        }
-        let ticks = worker.ticks().unwrap() - before;
-        println!("{name}: {} µs of workerd's processor time a request", ticks * 10_000 / MANY);
     }
 }

@@ -1,22 +1,20 @@
 //! The policy engine of `RBAC` compiled: where it is, which headers it may add, under what its answers are kept.
 
-use http::{HeaderName, header};
+use http::HeaderName;
 
 use crate::{
     config::{
-        compile::Bench,
+        compile::{Bench, told},
         node::Node,
         policy::{OnError, Rbac as Written},
         problem::{Problem, nearest},
         services::Services,
     },
-    pipeline::X_REQUEST_ID,
     policy::rbac::{
         engine::{Engine, REMEMBERED},
         key::{CacheKey, Part},
     },
     recent::Recent,
-    transform::{forwarded, hop_by_hop, hygiene},
 };
 
 /// Keys that only engines understand.
@@ -56,27 +54,10 @@ fn headers(keys: &Written, node: &Node, bench: &Bench<'_>) -> Option<Option<Vec<
     let Some(written) = &keys.headers else { return Some(None) };
     let mut headers = Vec::new();
     for (text, node) in node.members("headers", written) {
-        let wrong = |what: &str| {
-            let problem = Problem::error(node.span, format!("`{}` {what}", node.shown()));
-            bench.note(problem.cure("use a name of its own, such as `X-Tier`"));
-        };
-        match HeaderName::from_bytes(text.as_bytes()) {
-            Ok(name) if is_the_gateways(&name) => wrong("is written by the gateway itself"),
-            // What clients need for themselves is not taken off requests, so it can't be trusted.
-            Ok(name) if !hygiene::concerns(&name) => {
-                wrong("can't carry what an engine says: clients send it themselves");
-            }
-            Ok(name) => headers.push(name),
-            Err(_) => bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown()))),
-        }
+        let cure = "use a name of its own, such as `X-Tier`";
+        headers.extend(told::field(text, node, "what an engine says", cure, bench));
     }
     (headers.len() == written.len()).then_some(Some(headers))
-}
-
-fn is_the_gateways(name: &HeaderName) -> bool {
-    hop_by_hop::concerns(name)
-        || forwarded::concerns(name.as_str())
-        || [header::HOST, header::CONTENT_LENGTH, header::VIA, X_REQUEST_ID].contains(name)
 }
 
 fn cache_key(keys: &Written, node: &Node, bench: &Bench<'_>) -> Option<CacheKey> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use http::HeaderName;
 
-use crate::{
-    config::{compile::Bench, node::Node, problem::Problem},
-    transform::hygiene,
+use crate::config::{
+    compile::{Bench, told},
+    node::Node,
 };
 
 /// A key whose members lead from names to headers.
@@ -37,24 +37,10 @@ impl Forward<'_> {
         let mut forward = Vec::new();
         for (name, header) in written {
             let node = node.get(self.key).and_then(|map| map.get(name)).unwrap_or(node);
-            match HeaderName::from_bytes(header.as_bytes()) {
-                // Fields that clients need for themselves are not taken off requests, so they can't be trusted.
-                Ok(header) if !hygiene::concerns(&header) => {
-                    let message = format!(
-                        "`{}` can't carry {}: clients send it themselves",
-                        node.shown(),
-                        self.carries
-                    );
-                    let cure = format!("use a name of its own, such as `{}`", self.example);
-                    bench.note(Problem::error(node.span, message).cure(cure));
-                }
-                Ok(header) => {
-                    identity_headers.push(header.clone());
-                    forward.push((name.clone(), header));
-                }
-                Err(_) => {
-                    bench.note(Problem::error(node.span, format!("`{}` is no header name", node.shown())));
-                }
+            let cure = format!("use a name of its own, such as `{}`", self.example);
+            if let Some(header) = told::field(header, node, self.carries, &cure, bench) {
+                identity_headers.push(header.clone());
+                forward.push((name.clone(), header));
             }
         }
         forward
