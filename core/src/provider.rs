@@ -1,5 +1,5 @@
 //! Where people log in, where codes are exchanged, where people log out: as the configuration says, or else as the
-//! provider of logins says of itself (see [`crate::discovery`]).
+//! provider of logins says of itself (see `discovery`).
 //!
 //! Asked when it is first needed, again in the background when it is old, and kept when the provider is down. Where its
 //! keys are is no business of this room: see [`crate::keys`].
