@@ -4,10 +4,7 @@
 use std::{
     hint::black_box,
     pin::pin,
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll, Waker},
 };
 
@@ -21,21 +18,22 @@ use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
     config::{self, NoFiles},
     content_digest::ContentDigest,
+    counter::{Draw, Quota, Rule, Settlement, Window, memory::Counters},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
     job::Job,
+    meter::Meter,
     pipeline::handle,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, FixedWindow, Quota},
 };
 
 /// A host that has everything at hand: what is measured is core.
 #[derive(Default)]
 struct Instant {
-    counter: Mutex<FixedWindow>,
+    counters: Counters,
     recorded: AtomicU64,
 }
 
@@ -97,11 +95,22 @@ impl Host for Instant {
         Ok(response)
     }
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
-        let mut counter = self.counter.lock().expect("nobody panics here");
-        Ok(draws
-            .iter()
-            .map(|draw| counter.draw(&Draw { limit: u64::MAX, ..draw.clone() }, self.now()))
-            .collect())
+        // One counter for all, which never has enough to refuse.
+        let endless = |draw: &Draw| Draw {
+            rule: Rule::FixedWindow { limit: u64::MAX, window: Window::Length(60_000) },
+            ..draw.clone()
+        };
+        Ok(self.counters.draw(&draws.iter().map(endless).collect::<Vec<_>>(), self.now()))
+    }
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError> {
+        self.counters.settle(settlements, self.now());
+        Ok(())
+    }
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+    fn metered(&self, _: Meter, body: NoBody) -> NoBody {
+        body
     }
     async fn load(&self, _: &CacheKey) -> Result<Option<Stored<NoBody>>, HostError> {
         Ok(None)

@@ -2,7 +2,7 @@
 //!
 //! The reason for a failure (`detail`) stands here and nowhere else: clients never see it.
 
-mod time;
+pub(crate) mod time;
 
 use std::net::IpAddr;
 

@@ -11,10 +11,10 @@ use std::{
 };
 
 use crate::{
+    counter::{Draw, Quota, Rule, Window},
     host::Timestamp,
     recent::Recent,
     trail::{Said, Verdict},
-    window::{Draw, Quota},
 };
 
 const WINDOW_MS: u64 = 60_000;
@@ -53,7 +53,8 @@ impl Failures {
         // The keys of limits begin with their policies' names, which are not empty: this can't be one of them.
         let mut key = String::from("\nfailed_auth:");
         let _ = write_network(client, &mut key);
-        Draw { key, limit: self.per_minute, window_ms: WINDOW_MS, cost: 1 }
+        let rule = Rule::FixedWindow { limit: self.per_minute, window: Window::Length(WINDOW_MS) };
+        Draw { key, rule, cost: 1 }
     }
 
     /// Takes up what became of the draw: whoever has no failure left is blocked until the window ends.
@@ -137,14 +138,14 @@ mod tests {
     }
 
     fn used_up(reset_ms: u64) -> Quota {
-        Quota { admitted: true, remaining: 0, reset_ms }
+        Quota { admitted: true, remaining: 0, reset_ms, retry_ms: 0, at: 0 }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn whoever_has_used_their_failures_up_is_blocked_until_the_window_ends() {
         let failures = Failures::new(3).unwrap();
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
-        failures.note(one, &Quota { admitted: true, remaining: 1, reset_ms: 5_000 }, 55_000);
+        failures.note(one, &Quota { remaining: 1, ..used_up(5_000) }, 55_000);
         assert_eq!(failures.blocks(one, 55_000), None);
         failures.note(one, &used_up(5_000), 55_000);
         assert_eq!(failures.blocks(one, 55_000), Some(5_000));
@@ -156,7 +157,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn what_another_replica_has_counted_blocks_here_too() {
         let failures = Failures::new(3).unwrap();
-        failures.note(address("192.0.2.1"), &Quota { admitted: false, remaining: 0, reset_ms: 9 }, 0);
+        failures.note(address("192.0.2.1"), &Quota { admitted: false, ..used_up(9) }, 0);
         assert_eq!(failures.blocks(address("192.0.2.1"), 0), Some(9));
     }
 

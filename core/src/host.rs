@@ -11,13 +11,14 @@ use thiserror::Error;
 use crate::{
     body::Body,
     cache::{CacheKey, Lifetime, Stored},
+    counter::{Draw, Quota, Settlement, memory::Counters},
     event::Event,
     job::Job,
+    meter::Meter,
     password::PasswordHash,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -60,6 +61,16 @@ pub trait Host: Sized {
     /// Takes from several counters at once: all of them or, when one refuses, none.
     /// One quota a draw, in the same order.
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError>;
+
+    /// Puts right what was drawn, each for itself: one that fails keeps none of the others from being settled.
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError>;
+
+    /// Counters in the memory of this instance, which never fail and are shared with nobody.
+    fn counters(&self) -> &Counters;
+
+    /// The same body, shown to `meter` while it passes. When it has ended, broken off or been given up, the host
+    /// [defers](Self::defer) what the meter says is to be settled.
+    fn metered(&self, meter: Meter, body: Self::Body) -> Self::Body;
 
     /// A stored response, fresh or not. `None` when there is none.
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<Self::Body>>, HostError>;

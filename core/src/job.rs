@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{host::Host, keys::KeyRing, provider::Told};
+use crate::{counter::Settlement, host::Host, keys::KeyRing, provider::Told};
 
 /// What is to be done after the response.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub enum Job {
     RefreshKeys(Arc<KeyRing>),
     /// Ask a provider of logins again what it says about itself.
     RefreshProvider(Arc<Told>),
+    /// Put right what limits were drawn from, once it is known what was used.
+    Settle(Vec<Settlement>),
 }
 
 /// Does the work. A failure is noted in what the job works on, where the next request finds it; what is returned is for
@@ -19,5 +21,9 @@ pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {
     match job {
         Job::RefreshKeys(ring) => ring.refresh(host).await,
         Job::RefreshProvider(told) => told.refresh(host).await,
+        Job::Settle(settlements) => {
+            let settled = host.settle(&settlements).await;
+            settled.map_err(|error| format!("limits could not be settled: {error}"))
+        }
     }
 }

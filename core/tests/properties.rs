@@ -7,11 +7,11 @@ use proptest::{prelude::*, strategy::ValueTree, string::string_regex};
 use serde_json::{Map, Value, json};
 use tollgate_core::{
     cache::Directives,
+    counter::{FixedWindow, Window},
     keys::{Found, KeySet},
     path::NormalPath,
     policy::oauth_introspection::answer::Answer,
     verify::{Algorithm, pure},
-    window::{Draw, FixedWindow},
 };
 
 /// Paths rich in what spellings are made of.
@@ -193,7 +193,7 @@ proptest! {
         let mut admitted = std::collections::HashMap::<u64, u64>::new();
         for (wait, cost) in steps {
             now += wait;
-            let quota = state.draw(&Draw { key: String::new(), limit, window_ms, cost }, now);
+            let quota = state.draw(limit, Window::Length(window_ms), cost, now);
             if quota.admitted {
                 *admitted.entry(now / window_ms).or_default() += cost;
             }

@@ -10,19 +10,23 @@ use tollgate_core::{
     body::{Body, BodyError, Coding},
     cache::{CacheKey, Lifetime, Stored},
     content_digest::ContentDigest,
+    counter::{Draw, Quota, Settlement, memory::Counters},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
     job::{self, Job},
+    meter::Meter,
     pipeline::handle,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
 };
 use wasm_bindgen_test::wasm_bindgen_test;
 
-struct Fake<B>(PhantomData<fn() -> B>);
+struct Fake<B> {
+    counters: Counters,
+    _body: PhantomData<fn() -> B>,
+}
 struct Threaded;
 struct Pinned(std::rc::Rc<()>);
 
@@ -73,6 +77,15 @@ impl<B: Body> Host for Fake<B> {
     }
     async fn draw(&self, _: &[Draw]) -> Result<Vec<Quota>, HostError> {
         Ok(Vec::new())
+    }
+    async fn settle(&self, _: &[Settlement]) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+    fn metered(&self, _: Meter, body: B) -> B {
+        body
     }
     async fn load(&self, _: &CacheKey) -> Result<Option<Stored<B>>, HostError> {
         Ok(None)

@@ -3,6 +3,7 @@
 //! Limits and idle times are fields, not wrappers, so that the plain path has no allocation and no dynamic
 //! call. What a body says about its length is exact, or it says nothing: hyper frames messages by it.
 
+pub(crate) mod metered;
 mod proven;
 
 use std::{

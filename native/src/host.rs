@@ -10,21 +10,31 @@ use http::{Request, Response, request, response};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
+    counter::{
+        Draw, Quota, Settlement,
+        memory::{self, Counters},
+    },
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, HostErrorKind, Peer, Timestamp},
     job::{self, Job},
+    meter::Meter,
     password::PasswordHash,
     pipeline,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
 };
 
 use crate::{
-    body::NativeBody, cache::ResponseCache, client::Client, clock::Clock, counter::Counters, log::AccessLog,
-    metrics::Metrics, password::Passwords, trails::Trails,
+    body::{NativeBody, metered::Metered},
+    cache::ResponseCache,
+    client::Client,
+    clock::Clock,
+    log::AccessLog,
+    metrics::Metrics,
+    password::Passwords,
+    trails::Trails,
 };
 
 /// Jobs that run at the same time, at most. There is one for each issuer of tokens, as a rule.
@@ -49,7 +59,7 @@ impl Default for Settings {
             clock: Clock::System,
             access_log: AccessLog::off(),
             cache_bytes: 64 << 20,
-            counter_capacity: crate::counter::DEFAULT_CAPACITY,
+            counter_capacity: memory::DEFAULT_CAPACITY,
         }
     }
 }
@@ -142,6 +152,19 @@ impl Host for NativeHost {
         Ok(self.0.counters.draw(draws, self.now()))
     }
 
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError> {
+        self.0.counters.settle(settlements, self.now());
+        Ok(())
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    fn metered(&self, meter: Meter, body: NativeBody) -> NativeBody {
+        NativeBody::wrap(Metered::new(self.clone(), meter, body))
+    }
+
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<NativeBody>>, HostError> {
         Ok(self.0.cache.load(key))
     }
@@ -182,6 +205,10 @@ impl Host for NativeHost {
     }
 
     fn defer(&self, job: Job) {
+        if let Job::Settle(settlements) = &job {
+            self.0.counters.settle(settlements, self.now());
+            return;
+        }
         // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.
         let (Ok(room), Ok(runtime)) = (self.0.jobs.clone().try_acquire_owned(), Handle::try_current()) else {
             self.0.metrics.jobs_dropped.up();
@@ -224,6 +251,7 @@ mod tests {
     use tollgate_core::{
         body::Body as _,
         config::{self, NoFiles},
+        counter::{Rule, Window},
     };
 
     use super::*;
@@ -235,7 +263,8 @@ mod tests {
     #[tokio::test]
     async fn counters_follow_the_clock_that_was_given() {
         let host = host();
-        let draw = [Draw { key: "k".to_owned(), limit: 1, window_ms: 60_000, cost: 1 }];
+        let rule = Rule::FixedWindow { limit: 1, window: Window::Length(60_000) };
+        let draw = [Draw { key: "k".to_owned(), rule, cost: 1 }];
         assert_eq!(host.now(), 60_000);
         assert!(host.draw(&draw).await.unwrap()[0].admitted);
         assert!(!host.clone().draw(&draw).await.unwrap()[0].admitted);

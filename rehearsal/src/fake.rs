@@ -1,7 +1,6 @@
 //! The stage without sockets: core alone, with a host that keeps everything in memory and never waits.
 
 pub mod body;
-mod counters;
 pub(crate) mod host;
 pub mod world;
 

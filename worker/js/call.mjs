@@ -63,8 +63,9 @@ export class Call {
     deliver(ticket, exchange(this, destination, head, body, watch, patience, background));
   }
 
-  draw(ticket, key, limit, window, cost, now) {
-    deliver(ticket, counter.draw(this.env, key, limit, window, cost, now));
+  count(ticket, key, asked) {
+    // It is a view of WebAssembly's memory, which may move before it is looked at.
+    deliver(ticket, counter.ask(this.env, key, asked.slice()));
   }
 
   load(ticket, url) {

@@ -14,37 +14,41 @@ const UNSAVED = 32;
 /** And so long may pass, in milliseconds, before fewer are. */
 const SAVED_AFTER = 1000;
 
-const WINDOW = "window";
+const STATE = "state";
 /** An answer need not wait for a write that may be lost anyway. */
 const UNCONFIRMED = { allowUnconfirmed: true };
+/** Numbers of an answer that stand before the state; the last of them says when the state can be forgotten. */
+const ANSWERED = 6;
+/** Where the time stands in what is asked. */
+const NOW = 3;
 
 export class Counter extends DurableObject {
-  #begins = 0;
-  #used = 0;
-  /** When the window is over, by this machine's clock. */
+  /** As core writes it. */
+  #state = [];
+  /** When it can be forgotten, by this machine's clock. */
   #ends = 0;
   #unsaved = 0;
   #timer;
 
   constructor(context, env) {
     super(context, env);
-    const kept = context.storage.kv.get(WINDOW);
-    if (kept) [this.#begins, this.#used, this.#ends] = kept;
+    const kept = context.storage.kv.get(STATE);
+    if (kept) [this.#ends, ...this.#state] = kept;
   }
 
-  /** Whether the draw was admitted, what remains, and in how many milliseconds the window ends. */
-  draw(limit, window, cost, now) {
+  /** Carries out what is asked, and answers in numbers. */
+  ask(asked) {
     revive();
-    const drawn = enter(() => count(this.#begins, this.#used, limit, window, cost, now));
-    if (drawn === undefined) throw new Error("the count failed");
-    const [begins, used, admitted, remaining, reset] = drawn;
-    if (begins !== this.#begins || used !== this.#used) {
-      this.#begins = begins;
-      this.#used = used;
-      this.#ends = Date.now() + reset;
+    const answer = enter(() => count(Float64Array.from(this.#state), asked));
+    if (!answer?.length) throw new Error("the count failed");
+    const state = Array.from(answer.subarray(ANSWERED));
+    if (state.length !== this.#state.length || state.some((number, at) => number !== this.#state[at])) {
+      this.#state = state;
+      // The clock of whoever asks may be another.
+      this.#ends = Date.now() + Math.max(0, answer[ANSWERED - 1] - asked[NOW]);
       this.#changed();
     }
-    return [admitted, remaining, reset];
+    return answer.slice(0, ANSWERED);
   }
 
   #changed() {
@@ -58,11 +62,11 @@ export class Counter extends DurableObject {
     this.#timer = undefined;
     this.#unsaved = 0;
     const { storage } = this.ctx;
-    storage.put(WINDOW, [this.#begins, this.#used, this.#ends], UNCONFIRMED);
+    storage.put(STATE, [this.#ends, ...this.#state], UNCONFIRMED);
     storage.setAlarm(this.#ends, UNCONFIRMED);
   }
 
-  /** When the window is over nothing needs to be known of it. */
+  /** When its time has passed nothing needs to be known of it. */
   async alarm() {
     if (Date.now() < this.#ends) {
       this.#save();
@@ -78,15 +82,15 @@ export class Counter extends DurableObject {
 /** How long a counter may take to answer. */
 const PATIENCE = 3000;
 
-/** Draws from a counter: three numbers, or a text that says why it could not be asked. */
-export async function draw(env, key, limit, window, cost, now) {
+/** Asks a counter: the numbers of its answer, or a text that says why it could not be asked. */
+export async function ask(env, key, asked) {
   let timer;
   try {
     const counter = env.COUNTER.get(env.COUNTER.idFromName(key));
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE} ms`)), PATIENCE);
     });
-    return Float64Array.from(await Promise.race([counter.draw(limit, window, cost, now), late]));
+    return await Promise.race([counter.ask(asked), late]);
   } catch (error) {
     return String(error);
   } finally {

@@ -6,17 +6,18 @@ use http::{HeaderValue, Method, Request, Response, header, response};
 use tollgate_core::{
     body::Body as _,
     cache::{CacheKey, Lifetime, Stored},
+    counter::{Draw, Quota, Settlement, memory::Counters},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
+    meter::Meter,
     pipeline,
     refusal::{Addressee, Refusal},
     remote::Question,
     signing::PrivateKey,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
 };
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -146,6 +147,18 @@ impl Host for EdgeHost {
 
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
         counter::draw(&self.0.call, draws, self.now()).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError> {
+        counter::settle(&self.0.call, settlements, self.now()).await
+    }
+
+    fn counters(&self) -> &Counters {
+        counter::local()
+    }
+
+    fn metered(&self, _meter: Meter, body: EdgeBody) -> EdgeBody {
+        body
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<EdgeBody>>, HostError> {

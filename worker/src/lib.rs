@@ -21,6 +21,7 @@ mod sign;
 mod task;
 mod verify;
 
+use tollgate_core::counter::numbers;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use worker::Env;
 
@@ -51,10 +52,9 @@ pub fn settle(ticket: u32, value: JsValue) {
     task::settle(ticket, value);
 }
 
-/// Draws from a counter's window, or hands back to it where `cost` is negative, for the Durable Object that keeps
-/// the window. What comes back: its begin, how much is used, whether the draw was admitted, what remains, and in
-/// how many milliseconds the window ends.
+/// Asks a counter, for the Durable Object that keeps its state: the answer's numbers come back, then those of the state
+/// as it is now; none at all when the question means nothing (`tollgate_core::counter::numbers`).
 #[wasm_bindgen]
-pub fn count(begins_at: f64, used: f64, limit: f64, window_ms: f64, cost: f64, now: f64) -> Box<[f64]> {
-    counter::count(begins_at, used, limit, window_ms, cost, now).into()
+pub fn count(state: &[f64], asked: &[f64]) -> Box<[f64]> {
+    numbers::carry_out(state, asked).unwrap_or_default().into()
 }

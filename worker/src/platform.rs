@@ -46,10 +46,10 @@ extern "C" {
         background: bool,
     );
 
-    /// Draws from a counter: three numbers come back, whether it was admitted, what remains, and in how many
-    /// milliseconds the window ends. A negative cost hands back.
+    /// Asks a counter, in numbers (`tollgate_core::counter::numbers`). Those of the answer come back, or a text that
+    /// says why it could not be asked.
     #[wasm_bindgen(method)]
-    pub(crate) fn draw(this: &Call, ticket: u32, key: &str, limit: f64, window_ms: f64, cost: f64, now: f64);
+    pub(crate) fn count(this: &Call, ticket: u32, key: &str, asked: &[f64]);
 
     /// What is stored under a name: an [`Answer`], or undefined.
     #[wasm_bindgen(method)]

@@ -45,7 +45,7 @@ fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
 }
 
 /// The days from 1970-01-01 to a date: `civil` the other way.
-fn days(year: u64, month: u64, day: u64) -> u64 {
+pub(crate) fn days(year: u64, month: u64, day: u64) -> u64 {
     let year = year - u64::from(month <= 2);
     let month_from_march = (month + 9) % 12;
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
@@ -61,7 +61,7 @@ impl Serialize for Rfc3339 {
 /// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
 ///
 /// Years begin in March there, so that the odd day of leap years comes last.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_ERA: u64 = 146_097; // 400 years
     let since_march_of_year_0 = days + 719_468;
     let era = since_march_of_year_0 / DAYS_PER_ERA;

@@ -8,10 +8,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    counter::{Draw, Quota, Rule, Window},
     facts::Facts,
     failures::write_network,
     trail::{Said, Verdict},
-    window::{Draw, Quota},
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -69,7 +69,8 @@ impl FixedWindow {
             key.push('\n');
             per.write(facts, &mut key);
         }
-        Draw { key, limit: self.rate, window_ms: self.window_ms, cost: 1 }
+        let rule = Rule::FixedWindow { limit: self.rate, window: Window::Length(self.window_ms) };
+        Draw { key, rule, cost: 1 }
     }
 }
 

@@ -37,6 +37,11 @@ impl FakeBody {
         (self.pieces.concat().into(), self.failure.is_some())
     }
 
+    /// The pieces that come.
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
     /// How many bytes come.
     pub fn size(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.len() as u64).sum()

@@ -11,18 +11,19 @@ use std::{
 use http::{Request, Response, request, response};
 use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
+    counter::{Draw, Quota, Settlement, memory::Counters},
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
+    meter::{End, Meter},
     password::{self, PasswordHash},
     signing::PrivateKey,
     trail::Trail,
     upstream::{Endpoint, Patience},
     verify::{Algorithm, PublicKey},
-    window::{Draw, Quota},
 };
 
-use super::{body::FakeBody, counters::Counters, world::World};
+use super::{body::FakeBody, world::World};
 use crate::{
     case::Facility,
     observed::{Noted, noted},
@@ -38,7 +39,7 @@ pub(crate) struct FakeHost<W> {
     failing: Vec<Facility>,
     now: AtomicU64,
     thrown: AtomicU64,
-    counters: Mutex<Counters>,
+    counters: Counters,
     cache: Mutex<HashMap<CacheKey, Kept>>,
     jobs: Mutex<Vec<Job>>,
     event: Mutex<Option<(Noted, Option<Trail>)>>,
@@ -58,7 +59,7 @@ impl<W: World> FakeHost<W> {
             failing: failing.to_vec(),
             now: now.into(),
             thrown: AtomicU64::default(),
-            counters: Mutex::default(),
+            counters: Counters::default(),
             cache: Mutex::default(),
             jobs: Mutex::default(),
             event: Mutex::default(),
@@ -132,7 +133,27 @@ impl<W: World> Host for FakeHost<W> {
 
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
         self.lend(Facility::Counters)?;
-        Ok(lock(&self.counters).draw(draws, self.now()))
+        Ok(self.counters.draw(draws, self.now()))
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError> {
+        self.lend(Facility::Counters)?;
+        self.counters.settle(settlements, self.now());
+        Ok(())
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn metered(&self, mut meter: Meter, body: FakeBody) -> FakeBody {
+        // No client of ours leaves early, and all there is has come already.
+        body.pieces().iter().for_each(|piece| meter.see(piece));
+        let settlements = meter.end(if body.ends_well() { End::Whole } else { End::Broken });
+        if !settlements.is_empty() {
+            self.defer(Job::Settle(settlements));
+        }
+        body
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<FakeBody>>, HostError> {

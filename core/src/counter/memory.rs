@@ -1,30 +1,28 @@
-//! Where counted limits keep their states: in this process's memory, exact among its threads.
-//!
-//! The arithmetic is core's ([`FixedWindow`]). Nothing here is shared with other instances or survives
-//! a restart.
+//! Counters in this process's memory, exact among its threads: what a host counts with that has nothing else, and what
+//! any host falls back to (`on_error: local`). Nothing here is shared with other processes or survives a restart.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tollgate_core::{
-    host::Timestamp,
-    window::{Draw, FixedWindow, Quota},
-};
+use super::{Draw, Outcome, Quota, Settlement, State};
+use crate::host::Timestamp;
 
-/// How many counters are kept unless told otherwise; some 64 bytes each.
+/// How many counters are kept unless told otherwise; some 64 bytes each, of a sliding window some 180.
 pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
 /// More than most machines have cores, so threads seldom meet at one.
 const SHARDS: usize = 64;
+/// A shard looks for what can be forgotten after so many draws at least.
+const LOOK_AFTER: usize = 1_024;
 
 /// All counters of this process, at most as many as its capacity.
 ///
-/// When there is no room for another one, those whose window has ended go first. If none has, those go
-/// that would end soonest: whoever they counted starts anew, so under a flood of made-up keys the limits
-/// admit too much. They never refuse everybody.
+/// What can be forgotten is forgotten after a while, and its memory given back. When there is no room for another one,
+/// and none can be forgotten, those go that would be soonest: whoever they counted starts anew, so under a flood of
+/// made-up keys the limits admit too much. They never refuse everybody.
 #[derive(Debug)]
 pub struct Counters {
     shards: Vec<Mutex<Shard>>,
@@ -49,15 +47,25 @@ impl Counters {
     /// Takes from all counters or, when one refuses, from none.
     ///
     /// Each quota says whether its own draw found enough; what it says is left is what is left after all
-    /// is taken or given back.
+    /// is taken or handed back.
     pub fn draw(&self, draws: &[Draw], now: Timestamp) -> Vec<Quota> {
         match draws {
             [] => Vec::new(),
             [only] => {
                 let name = self.name(only);
-                vec![self.lock(shard_of(name)).counter(name, now, self.per_shard).draw(only, now)]
+                let mut shard = self.lock(shard_of(name));
+                vec![shard.counter(name, now, self.per_shard).draw(only, now)]
             }
             many => self.draw_all(many, now),
+        }
+    }
+
+    /// Puts right what was drawn.
+    pub fn settle(&self, settlements: &[Settlement], now: Timestamp) {
+        for settlement in settlements {
+            let name = self.name(&settlement.draw);
+            let mut shard = self.lock(shard_of(name));
+            shard.counter(name, now, self.per_shard).settle(settlement, now);
         }
     }
 
@@ -72,33 +80,34 @@ impl Counters {
     }
 
     fn draw_all(&self, draws: &[Draw], now: Timestamp) -> Vec<Quota> {
-        let named: Vec<(Name, &Draw)> = draws.iter().map(|draw| (self.name(draw), draw)).collect();
-        // All shards are held at once, so nobody sees what is taken only to be given back. In the order
+        let names: Vec<Name> = draws.iter().map(|draw| self.name(draw)).collect();
+        // All shards are held at once, so nobody sees what is taken only to be handed back. In the order
         // of their numbers, so no two threads wait for each other.
-        let shards: BTreeSet<usize> = named.iter().map(|&(name, _)| shard_of(name)).collect();
-        let mut held: BTreeMap<usize, MutexGuard<'_, Shard>> =
-            shards.into_iter().map(|shard| (shard, self.lock(shard))).collect();
+        let mut numbers: Vec<usize> = names.iter().map(|name| shard_of(*name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut held: Vec<MutexGuard<'_, Shard>> = numbers.iter().map(|number| self.lock(*number)).collect();
         let mut on = |name: Name, act: &mut dyn FnMut(&mut Counter)| {
-            let shard = shard_of(name);
-            let shard = held.entry(shard).or_insert_with(|| self.lock(shard));
-            act(shard.counter(name, now, self.per_shard));
+            let at = numbers.binary_search(&shard_of(name)).unwrap_or_default();
+            if let Some(shard) = held.get_mut(at) {
+                act(shard.counter(name, now, self.per_shard));
+            }
         };
 
-        let mut quotas = Vec::with_capacity(named.len());
-        for &(name, draw) in &named {
-            on(name, &mut |counter| quotas.push(counter.draw(draw, now)));
+        let mut quotas = Vec::with_capacity(draws.len());
+        for (name, draw) in names.iter().zip(draws) {
+            on(*name, &mut |counter| quotas.push(counter.draw(draw, now)));
         }
         if quotas.iter().all(|quota| quota.admitted) {
             return quotas;
         }
-        for (&(name, draw), quota) in named.iter().zip(&quotas) {
-            if quota.admitted {
-                on(name, &mut |counter| counter.give_back(draw, now));
-            }
+        for ((name, draw), quota) in names.iter().zip(draws).zip(&quotas).filter(|(_, quota)| quota.admitted)
+        {
+            on(*name, &mut |counter| counter.undo(draw, quota, now));
         }
         // Only now: two draws may have named one counter.
-        for (&(name, draw), quota) in named.iter().zip(&mut quotas) {
-            on(name, &mut |counter| quota.remaining = counter.remaining(draw, now));
+        for ((name, draw), quota) in names.iter().zip(draws).zip(&mut quotas) {
+            on(*name, &mut |counter| quota.remaining = counter.state.remaining(&draw.rule, now));
         }
         quotas
     }
@@ -109,6 +118,7 @@ impl Counters {
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        #[allow(clippy::indexing_slicing, reason = "`shard_of` names no other")]
         // The arithmetic under this lock does not panic, and a half-made draw is better than none.
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,19 +137,35 @@ fn shard_of(name: Name) -> usize {
 #[derive(Debug, Default)]
 struct Shard {
     counters: HashMap<Name, Counter>,
+    /// Looked for since the last look at what can be forgotten.
+    looked_for: usize,
 }
 
 impl Shard {
     fn counter(&mut self, name: Name, now: Timestamp, capacity: usize) -> &mut Counter {
+        self.looked_for += 1;
+        // As seldom as there are counters, so that it costs next to nothing for each draw.
+        if self.looked_for >= self.counters.len().max(LOOK_AFTER) {
+            self.forget(now);
+        }
         if self.counters.len() >= capacity && !self.counters.contains_key(&name) {
             self.make_room(now, capacity);
         }
         self.counters.entry(name).or_default()
     }
 
+    /// Forgets what is as good as new, and gives memory back that is no longer needed.
+    fn forget(&mut self, now: Timestamp) {
+        self.looked_for = 0;
+        self.counters.retain(|_, counter| counter.ends_at > now);
+        if self.counters.len() < self.counters.capacity() / 4 {
+            self.counters.shrink_to(self.counters.len() * 2);
+        }
+    }
+
     /// Frees an eighth of the room at least, so that the next look at all counters is as many draws away.
     fn make_room(&mut self, now: Timestamp, capacity: usize) {
-        self.counters.retain(|_, counter| counter.ends_at > now);
+        self.forget(now);
         let mut excess = self.counters.len().saturating_sub(capacity - capacity.div_ceil(8));
         if excess == 0 {
             return;
@@ -156,26 +182,26 @@ impl Shard {
 
 #[derive(Debug, Default)]
 struct Counter {
-    window: FixedWindow,
+    state: State,
     ends_at: Timestamp,
 }
 
 impl Counter {
     fn draw(&mut self, draw: &Draw, now: Timestamp) -> Quota {
-        let quota = self.window.draw(draw, now);
-        self.ends_at = self.window.ends_at(draw.window_ms);
+        let quota = self.state.draw(&draw.rule, draw.cost, now);
+        self.ends_at = self.state.ends_at(&draw.rule);
         quota
     }
 
-    fn give_back(&mut self, draw: &Draw, now: Timestamp) {
-        self.window.give_back(draw, now);
+    fn undo(&mut self, draw: &Draw, quota: &Quota, now: Timestamp) {
+        self.state.settle(&draw.rule, draw.cost, quota.at, Outcome::Used(0), now);
+        self.ends_at = self.state.ends_at(&draw.rule);
     }
 
-    fn remaining(&self, draw: &Draw, now: Timestamp) -> u64 {
-        let nothing = Draw { key: String::new(), cost: 0, ..*draw };
-        // On a copy: looking is not taking.
-        let mut window = self.window;
-        window.draw(&nothing, now).remaining
+    fn settle(&mut self, settlement: &Settlement, now: Timestamp) {
+        let Settlement { draw, at, outcome } = settlement;
+        self.state.settle(&draw.rule, draw.cost, *at, *outcome, now);
+        self.ends_at = self.state.ends_at(&draw.rule);
     }
 }
 
@@ -184,9 +210,19 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::counter::{Rule, Window};
 
     fn draw(key: &str, limit: u64) -> Draw {
-        Draw { key: key.to_owned(), limit, window_ms: 60_000, cost: 1 }
+        Draw {
+            key: key.to_owned(),
+            rule: Rule::FixedWindow { limit, window: Window::Length(60_000) },
+            cost: 1,
+        }
+    }
+
+    fn a_day(key: &str) -> Draw {
+        let rule = Rule::FixedWindow { limit: 5, window: Window::Length(86_400_000) };
+        Draw { rule, ..draw(key, 5) }
     }
 
     fn admitted(quotas: &[Quota]) -> Vec<bool> {
@@ -268,7 +304,7 @@ mod tests {
     #[test]
     fn ended_windows_make_room_before_running_ones_do() {
         let counters = Counters::new(6_400);
-        let day = Draw { window_ms: 86_400_000, ..draw("day", 5) };
+        let day = a_day("day");
         counters.draw(std::slice::from_ref(&day), 1_000_000);
         for n in 0..50_000 {
             // A new minute every thousand draws: at any time some windows have ended.
@@ -280,7 +316,7 @@ mod tests {
     #[test]
     fn among_running_windows_those_go_that_end_soonest() {
         let counters = Counters::new(640);
-        let day = Draw { window_ms: 86_400_000, ..draw("day", 5) };
+        let day = a_day("day");
         counters.draw(std::slice::from_ref(&day), 0);
         for n in 0..50_000 {
             counters.draw(&[draw(&format!("k{n}"), 1)], 0);
@@ -294,5 +330,40 @@ mod tests {
         assert!(counters.draw(&[draw("k", 1)], 60_000)[0].admitted);
         assert!(!counters.draw(&[draw("k", 1)], 59_999)[0].admitted);
         assert!(!counters.draw(&[draw("k", 1)], 60_001)[0].admitted);
+    }
+
+    #[test]
+    fn what_has_ended_is_forgotten_and_its_memory_given_back() {
+        let counters = Counters::default();
+        for n in 0..1_000_000 {
+            counters.draw(&[draw(&format!("k{n}"), 1)], 0);
+        }
+        assert!(counters.len() > 900_000);
+        let room = |counters: &Counters| -> usize {
+            (0..SHARDS).map(|shard| counters.lock(shard).counters.capacity()).sum()
+        };
+        assert!(room(&counters) <= 2 * DEFAULT_CAPACITY);
+        // A minute later, a tenth of the traffic is enough to notice.
+        for n in 0..2_000_000 {
+            counters.draw(&[draw(&format!("k{}", n % 1_000), 1)], 60_000);
+        }
+        assert!(counters.len() <= 1_000, "{}", counters.len());
+        assert!(room(&counters) < 10_000, "{}", room(&counters));
+    }
+
+    #[test]
+    fn limits_of_different_kinds_are_drawn_from_together() {
+        let counters = Counters::default();
+        let lease =
+            |lease| Draw { rule: Rule::Concurrency { limit: 1, lease_ms: 1_000, lease }, ..draw("c", 0) };
+        let bucket = Draw { rule: Rule::TokenBucket { rate: 1, window_ms: 1_000, burst: 2 }, ..draw("b", 0) };
+        let sliding = Draw { rule: Rule::SlidingWindow { limit: 9, window_ms: 1_000 }, ..draw("s", 0) };
+        let first = counters.draw(&[lease(1), bucket.clone(), sliding.clone()], 50);
+        assert_eq!(admitted(&first), [true, true, true]);
+        let second = counters.draw(&[bucket.clone(), sliding.clone(), lease(2)], 50);
+        assert_eq!(admitted(&second), [true, true, false]);
+        assert_eq!(second.iter().map(|quota| quota.remaining).collect::<Vec<_>>(), [1, 8, 0]);
+        counters.settle(&[Settlement { draw: lease(1), at: 50, outcome: Outcome::Used(1) }], 60);
+        assert_eq!(admitted(&counters.draw(&[bucket, sliding, lease(3)], 60)), [true, true, true]);
     }
 }

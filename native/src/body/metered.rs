@@ -1,0 +1,98 @@
+//! A body that a meter looks at while it passes. Its end, however it comes, is told once.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as Stream, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+use tollgate_core::{
+    body::BodyError,
+    host::Host,
+    job::Job,
+    meter::{End, Meter},
+};
+
+use super::NativeBody;
+use crate::host::NativeHost;
+
+/// A body and its meter.
+pub(crate) struct Metered {
+    body: NativeBody,
+    host: NativeHost,
+    /// Gone when the end was told.
+    meter: Option<Meter>,
+    renewal: Option<Pin<Box<Sleep>>>,
+}
+
+impl Metered {
+    pub(crate) fn new(host: NativeHost, meter: Meter, body: NativeBody) -> Self {
+        let renewal = meter.renews_every_ms().map(|every| Box::pin(sleep(Duration::from_millis(every))));
+        Self { body, host, meter: Some(meter), renewal }
+    }
+
+    fn end(&mut self, end: End) {
+        self.renewal = None;
+        let settlements = self.meter.take().map(|meter| meter.end(end)).unwrap_or_default();
+        if !settlements.is_empty() {
+            self.host.defer(Job::Settle(settlements));
+        }
+    }
+
+    fn renew(&mut self, context: &mut Context<'_>) {
+        let (Some(meter), Some(renewal)) = (&self.meter, &mut self.renewal) else { return };
+        let Some(every) = meter.renews_every_ms() else { return };
+        while renewal.as_mut().poll(context).is_ready() {
+            renewal.as_mut().reset(Instant::now() + Duration::from_millis(every.max(1)));
+            self.host.defer(Job::Settle(meter.renewals()));
+        }
+    }
+}
+
+impl Stream for Metered {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        // Silence of the sender does not end a lease.
+        this.renew(context);
+        let polled = ready!(Pin::new(&mut this.body).poll_frame(context));
+        match &polled {
+            Some(Ok(frame)) => {
+                if let (Some(meter), Some(data)) = (&mut this.meter, frame.data_ref()) {
+                    meter.see(data);
+                }
+                // A reader that knows the length, or has seen trailers, does not ask again.
+                if this.body.is_end_stream() || frame.is_trailers() {
+                    this.end(End::Whole);
+                }
+            }
+            Some(Err(_)) => this.end(End::Broken),
+            None => this.end(End::Whole),
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        // An empty body is never asked for what is in it.
+        let end = if self.body.is_end_stream() { End::Whole } else { End::Left };
+        self.end(end);
+    }
+}
