@@ -43,5 +43,6 @@ pub mod signing;
 pub mod trail;
 mod transform;
 pub mod upstream;
+pub mod usage;
 pub mod verify;
 pub mod window;
