@@ -45,4 +45,5 @@ pub mod signing;
 pub mod trail;
 mod transform;
 pub mod upstream;
+pub mod usage;
 pub mod verify;
