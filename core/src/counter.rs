@@ -99,6 +99,8 @@ pub struct Settlement {
     pub at: Timestamp,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether it was drawn from [this instance's own](crate::host::Host::counters) counters.
+    pub is_local: bool,
 }
 
 /// What became of what was drawn.
@@ -126,7 +128,7 @@ impl Rule {
 impl Settlement {
     /// A draw that is taken back whole, as if it had not been made.
     pub fn undo(draw: Draw, quota: &Quota) -> Self {
-        Self { draw, at: quota.at, outcome: Outcome::Used(0) }
+        Self { draw, at: quota.at, outcome: Outcome::Used(0), is_local: false }
     }
 }
 

@@ -22,7 +22,12 @@ pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {
         Job::RefreshKeys(ring) => ring.refresh(host).await,
         Job::RefreshProvider(told) => told.refresh(host).await,
         Job::Settle(settlements) => {
-            let settled = host.settle(&settlements).await;
+            let (own, shared): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
+            host.counters().settle(&own, host.now());
+            if shared.is_empty() {
+                return Ok(());
+            }
+            let settled = host.settle(&shared).await;
             settled.map_err(|error| format!("limits could not be settled: {error}"))
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     facts::Facts,
     gateway::Gateway,
     host::{Host, Peer},
-    policy::{compression, fixed_window::Drawn, ttl},
+    policy::{compression, limit::Drawn, ttl},
     refusal::{Addressee, Refusal},
     route::Found,
     trail::{Said, Step, TRAIL_HEADER, Trail, Verdict},
@@ -162,7 +162,7 @@ async fn exchange<'g, H: Host>(
     };
     let identity = account.identity.clone();
     facts.identity = identity.as_deref();
-    account.drawn = limit::draw(host, &plan.limits, &facts, account).await?;
+    let mut reserved = limit::draw(host, &plan.limits, &facts, account).await?;
     let granted = authorize::authorize(host, &plan.authorization, &facts, account).await?;
 
     let caching = plan.caching.as_ref().filter(|applied| account.holds(applied, path));
@@ -184,8 +184,17 @@ async fn exchange<'g, H: Host>(
         None => {
             let token = vouch::vouch(context, &route.service, account).await?;
             let identity = identity.as_deref();
-            let request = attempt::Outgoing { route, plan, identity, credential, granted, token };
-            let fetched = attempt::attempt(context, request, head, body, account).await?;
+            let reads_usage = reserved.reads_usage();
+            let request =
+                attempt::Outgoing { route, plan, identity, credential, granted, token, reads_usage };
+            reserved.send();
+            let fetched = match attempt::attempt(context, request, head, body, account).await {
+                Ok(fetched) => reserved.meter(fetched),
+                Err(refusal) => {
+                    reserved.fail();
+                    return Err(refusal);
+                }
+            };
             match &mut lookup {
                 Some(lookup) => {
                     let (response, outcome) = lookup.keep(host, fetched, entrance.now);

@@ -9,9 +9,9 @@ pub mod api_key;
 pub mod basic_auth;
 pub mod cel;
 pub mod compression;
-pub mod fixed_window;
 pub mod hmac;
 pub mod jwt_validation;
+pub mod limit;
 pub mod mtls;
 pub mod oauth_introspection;
 pub mod oidc_login;
@@ -29,9 +29,9 @@ use self::{
     basic_auth::BasicAuth,
     cel::Cel,
     compression::Compression,
-    fixed_window::FixedWindow,
     hmac::Hmac,
     jwt_validation::{JwtValidation, TokenSource},
+    limit::Limit,
     mtls::Mtls,
     oauth_introspection::OAuthIntrospection,
     oidc_login::OidcLogin,
@@ -361,7 +361,7 @@ pub struct Plan {
     /// Who makes the request.
     pub authentication: Option<Applied<Authentication>>,
     /// How often they may; every limit counts for itself.
-    pub limits: Vec<Applied<FixedWindow>>,
+    pub limits: Vec<Applied<Limit>>,
     /// Whether they may; all must agree.
     pub authorization: Vec<Applied<Authorizer>>,
     /// Whether answers are kept.

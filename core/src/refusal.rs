@@ -12,8 +12,8 @@ use crate::{
     host::{HostError, HostErrorKind},
     path::BadPath,
     policy::{
-        fixed_window::Drawn, hmac, hmac::SignatureFault, jwt_validation::TokenFault, mtls,
-        oauth_introspection, oidc_login::LoginFault,
+        hmac, hmac::SignatureFault, jwt_validation::TokenFault, limit::Drawn, mtls, oauth_introspection,
+        oidc_login::LoginFault,
     },
 };
 
@@ -99,8 +99,8 @@ pub enum Refusal {
     IntrospectionUnavailable,
     /// The limits say no; what was drawn tells when to come again.
     RateLimited(Vec<Drawn>),
-    /// The counters can't be reached.
-    CountersUnavailable,
+    /// The counters can't be reached, or it can't be told what to draw from them; by the code of the limit.
+    CountersUnavailable(&'static str),
     /// The user may not.
     Forbidden,
     /// An expression says no, or can't be evaluated.
@@ -313,16 +313,12 @@ impl Refusal {
                 "oauth_introspection.unavailable",
                 "Tokens can't be checked at the moment.",
             ),
-            Self::RateLimited(_) => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "fixed_window.exceeded",
-                "Too many requests; try again later.",
-            ),
-            Self::CountersUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "fixed_window.unavailable",
-                "Limits can't be checked at the moment.",
-            ),
+            Self::RateLimited(drawn) => {
+                (StatusCode::TOO_MANY_REQUESTS, Drawn::code(drawn), "Too many requests; try again later.")
+            }
+            Self::CountersUnavailable(code) => {
+                (StatusCode::SERVICE_UNAVAILABLE, code, "Limits can't be checked at the moment.")
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "rbac.denied", "You are not allowed to do this."),
             Self::NotTrue => (StatusCode::FORBIDDEN, "cel.denied", "You are not allowed to do this."),
             Self::EngineUnavailable => (
@@ -428,7 +424,7 @@ impl Refusal {
             }
             Self::KeysUnavailable
             | Self::EngineUnavailable
-            | Self::CountersUnavailable
+            | Self::CountersUnavailable(_)
             | Self::PasswordsUnavailable
             | Self::IntrospectionUnavailable
             | Self::SigningUnavailable => {

@@ -133,6 +133,11 @@ impl UsageReader {
         self.heard.generated()
     }
 
+    /// Whether what has passed of it had not been made long before: events and lines, not a document.
+    pub fn is_stream(&self) -> bool {
+        !matches!(self.format, Format::Document(_))
+    }
+
     /// Whether the answer has said that it is complete: a document is closed, a line says `"done": true`, an event is
     /// `[DONE]` or of a type that ends a message or a response. Gemini's events don't say.
     pub fn is_complete(&self) -> bool {

@@ -29,11 +29,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
         ("ServiceTls", &["client_cert_file", "client_key_file"], "leave the key out"),
         ("Head", &["when"], "use `exclude_paths`, or an override"),
         (
-            "FixedWindow",
-            &["burst", "cost", "scope", "tiers", "exempt"],
-            "each request costs one; leave the key out",
-        ),
-        (
             "TTL",
             &["stale_while_revalidate_seconds", "stale_if_error_seconds", "methods", "statuses", "tags"],
             "GET and HEAD with status 200 are kept for `ttl_seconds`; leave the key out",
@@ -45,7 +40,6 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
 /// Policy types of the language that are not carried out yet.
 pub(crate) const POLICY_TYPES: &[&str] = &[
     "BodyLimit",
-    "Concurrency",
     "Cors",
     "FaultInjection",
     "Http",
@@ -55,7 +49,5 @@ pub(crate) const POLICY_TYPES: &[&str] = &[
     "RequestValidation",
     "ResponseTransform",
     "SecurityHeaders",
-    "SlidingWindow",
-    "TokenBucket",
     "Waf",
 ];

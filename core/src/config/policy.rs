@@ -5,6 +5,7 @@ mod basic_auth;
 mod cel;
 mod hmac;
 mod jwt_validation;
+mod limit;
 mod mtls;
 mod oauth_introspection;
 mod oidc_login;
@@ -19,6 +20,10 @@ pub use self::{
     cel::Cel,
     hmac::{Hmac, SharedKey},
     jwt_validation::{JwtValidation, Mode, TrustedIssuer},
+    limit::{
+        Budget, Common, Concurrency, Cost, CostText, Exempt, FixedWindow, LongCost, LongTierRate, OnCancel,
+        OnStoreError, Scope, SlidingWindow, TierRate, Tiers, TokenBucket,
+    },
     mtls::{Certificate, CertificateIssuer, IdentityFrom, Mtls},
     oauth_introspection::{ClientAuth, OAuthIntrospection},
     oidc_login::{OidcLogin, Secrets},
@@ -27,7 +32,7 @@ pub use self::{
 };
 use super::{
     decode::decode,
-    document::{Item, OneOrMany, members},
+    document::{Item, members},
     findings::Findings,
     node::{Key, Node, Value},
     planned,
@@ -133,6 +138,10 @@ kinds! {
     OidcLogin(OidcLogin) = "OidcLogin", Authentication;
     AnyOf(AnyOf) = "AnyOf", Authentication;
     FixedWindow(FixedWindow) = "FixedWindow", RateLimiting;
+    SlidingWindow(SlidingWindow) = "SlidingWindow", RateLimiting;
+    TokenBucket(TokenBucket) = "TokenBucket", RateLimiting;
+    Concurrency(Concurrency) = "Concurrency", RateLimiting;
+    Budget(Budget) = "Budget", RateLimiting;
     Rbac(Rbac) = "RBAC", Authorization;
     Cel(Cel) = "Cel", Authorization;
     Ttl(Ttl) = "TTL", Caching;
@@ -143,31 +152,6 @@ kinds! {
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnyOf {}
-
-/// `FixedWindow`: so many requests a window, windows aligned to the epoch.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct FixedWindow {
-    /// Requests a window.
-    pub rate: u64,
-    /// Length of the window: `1s`, `60s`, `5m`, `1h`, `1d`.
-    #[serde(default = "minute")]
-    pub window: String,
-    /// Whom to count: `user_id`, `ip`, `route`, `service`, `header:NAME`, `claim:NAME`; a list counts each combination.
-    #[serde(default = "user_id")]
-    pub per: OneOrMany,
-    /// When the counters can't be reached: `deny` (503) or `allow`.
-    #[serde(default)]
-    pub on_error: OnError,
-}
-
-fn minute() -> String {
-    "60s".to_owned()
-}
-
-fn user_id() -> OneOrMany {
-    OneOrMany::One("user_id".to_owned())
-}
 
 /// What to do when a dependency of a policy fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

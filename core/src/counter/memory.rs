@@ -199,7 +199,7 @@ impl Counter {
     }
 
     fn settle(&mut self, settlement: &Settlement, now: Timestamp) {
-        let Settlement { draw, at, outcome } = settlement;
+        let Settlement { draw, at, outcome, .. } = settlement;
         self.state.settle(&draw.rule, draw.cost, *at, *outcome, now);
         self.ends_at = self.state.ends_at(&draw.rule);
     }
@@ -363,7 +363,8 @@ mod tests {
         let second = counters.draw(&[bucket.clone(), sliding.clone(), lease(2)], 50);
         assert_eq!(admitted(&second), [true, true, false]);
         assert_eq!(second.iter().map(|quota| quota.remaining).collect::<Vec<_>>(), [1, 8, 0]);
-        counters.settle(&[Settlement { draw: lease(1), at: 50, outcome: Outcome::Used(1) }], 60);
+        counters
+            .settle(&[Settlement { draw: lease(1), at: 50, outcome: Outcome::Used(1), is_local: false }], 60);
         assert_eq!(admitted(&counters.draw(&[bucket, sliding, lease(3)], 60)), [true, true, true]);
     }
 }

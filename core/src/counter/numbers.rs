@@ -194,8 +194,12 @@ mod tests {
                 kept = answer[ANSWERED..].to_vec();
                 assert_eq!(State::from_numbers(&kept), state);
                 if step % 3 == 0 {
-                    let settlement =
-                        Settlement { draw: draw.clone(), at: quota.at, outcome: Outcome::Used(step % 2) };
+                    let settlement = Settlement {
+                        draw: draw.clone(),
+                        at: quota.at,
+                        outcome: Outcome::Used(step % 2),
+                        is_local: false,
+                    };
                     state.settle(&draw.rule, draw.cost, quota.at, settlement.outcome, now + 5);
                     let answer = carry_out(&kept, &settlement.numbers(now + 5)).unwrap();
                     kept = answer[ANSWERED..].to_vec();

@@ -8,7 +8,7 @@ use crate::{
     config::node::Span,
     content_digest::ContentDigest,
     identity::Identity,
-    policy::{Applied, fixed_window::Drawn, ttl::Outcome},
+    policy::{Applied, limit::Drawn, ttl::Outcome},
     route::Route,
     trail::{Said, Step, Trail, Verdict},
 };

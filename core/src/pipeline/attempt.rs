@@ -42,6 +42,8 @@ pub(super) struct Outgoing<'r> {
     pub(super) granted: Granted,
     /// Tells the service who makes the request.
     pub(super) token: Option<HeaderValue>,
+    /// The answer's body is looked at, so it must come as it is.
+    pub(super) reads_usage: bool,
 }
 
 pub(super) async fn attempt<H: Host>(
@@ -129,6 +131,9 @@ fn prepare<H: Host>(
     headers.insert(header::HOST, named);
     forwarded::write(headers, peer, trusted, entrance.host_field);
     headers.insert(X_REQUEST_ID, request_id.clone());
+    if outgoing.reads_usage {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     if entrance.has_trace {
         trace_context::ensure(headers, || host.random());
     } else {

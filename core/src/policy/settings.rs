@@ -6,13 +6,12 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    Authentication, Authorizer, Origin, Scope, Way,
+    Authentication, Authorizer, Origin, Way,
     any_of::AnyOf,
     api_key::{ApiKey, Known},
     basic_auth::{BasicAuth, User},
     cel::Cel,
     compression::{Compression, MediaRange},
-    fixed_window::{FixedWindow, Per},
     hmac::{Hmac, SharedKey, component::Component},
     jwt_validation::{Issuer, JwtValidation, TokenSource},
     mtls::{self, Mtls, Named},
@@ -23,7 +22,7 @@ use super::{
 };
 use crate::{
     compare::setting::{
-        Leaning::{Ceiling, Choices, LessIsLooser, MoreIsLooser, Splitting},
+        Leaning::{Ceiling, Choices, LessIsLooser, MoreIsLooser},
         Setting, Value,
     },
     event::Rfc3339,
@@ -363,37 +362,6 @@ fn place(source: &TokenSource) -> String {
         TokenSource::Header(name) => format!("header: {name}"),
         TokenSource::Cookie(name) => format!("cookie: {name}"),
         TokenSource::Query(name) => format!("query: {name}"),
-    }
-}
-
-impl Settings for FixedWindow {
-    fn settings(&self, origin: &Origin) -> Vec<Setting> {
-        let Self { id: _, quoted, rate, window_ms, per, fails_open } = self;
-        let counts = match origin.scope {
-            Scope::Global => "all routes together",
-            Scope::Route => "this route for itself",
-            Scope::Override => "these paths for themselves",
-        };
-        vec![
-            // Clients see it.
-            Setting::neutral("name", quoted.trim_matches('"')),
-            Setting::new("rate", *rate, MoreIsLooser),
-            Setting::new("window", Value::Time(*window_ms), LessIsLooser),
-            Setting::new("per", Value::set(per.iter().map(counted_by)), Splitting),
-            Setting::neutral("counts", counts),
-            on_error(*fails_open),
-        ]
-    }
-}
-
-fn counted_by(per: &Per) -> String {
-    match per {
-        Per::User => "user_id".to_owned(),
-        Per::Ip => "ip".to_owned(),
-        Per::Route => "route".to_owned(),
-        Per::Service => "service".to_owned(),
-        Per::Header(name) => format!("header:{name}"),
-        Per::Claim(name) => format!("claim:{name}"),
     }
 }
 

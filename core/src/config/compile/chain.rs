@@ -248,7 +248,7 @@ impl<'w> Chains<'w> {
                 Compiled::Authentication(policy) => {
                     plan.authentication = Some(Applied { policy: policy.clone(), origin, except });
                 }
-                Compiled::FixedWindow(policy) => {
+                Compiled::Limit(policy) => {
                     plan.limits.push(Applied { policy: policy.clone(), origin, except })
                 }
                 Compiled::Authorization(policy) => {

@@ -8,6 +8,7 @@ mod engine;
 mod forward;
 mod hmac;
 mod jwt_validation;
+mod limit;
 mod mtls;
 mod oauth_introspection;
 mod oidc_login;
@@ -23,10 +24,10 @@ use super::Bench;
 use crate::{
     body::Coding,
     config::{
-        Host, length,
+        Host,
         node::Node,
-        policy::{self as written, Kind, OnError},
-        problem::{Problem, nearest},
+        policy::{self as written, Kind},
+        problem::Problem,
         services::Services,
     },
     gateway::Door,
@@ -35,7 +36,7 @@ use crate::{
         Authentication, Authorizer, Way,
         any_of::AnyOf,
         compression::{Compression, MediaRange},
-        fixed_window::{FixedWindow, Per},
+        limit::Limit,
         ttl::Ttl,
     },
 };
@@ -44,7 +45,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) enum Compiled {
     Authentication(Arc<Authentication>),
-    FixedWindow(Arc<FixedWindow>),
+    Limit(Arc<Limit>),
     Authorization(Arc<Authorizer>),
     Ttl(Arc<Ttl>),
     Compression(Arc<Compression>),
@@ -87,8 +88,12 @@ impl Kinds {
             | Kind::AnyOf(_) => self
                 .authentication(kind, name, node, services, bench)
                 .map(|policy| Compiled::Authentication(policy.into())),
-            Kind::FixedWindow(keys) => {
-                fixed_window(keys, name, id, node, bench).map(|policy| Compiled::FixedWindow(policy.into()))
+            Kind::FixedWindow(_)
+            | Kind::SlidingWindow(_)
+            | Kind::TokenBucket(_)
+            | Kind::Concurrency(_)
+            | Kind::Budget(_) => {
+                limit::limit(kind, name, id, node, bench).map(|policy| Compiled::Limit(policy.into()))
             }
             Kind::Rbac(keys) => self
                 .rbac(keys, node, services, bench)
@@ -173,60 +178,6 @@ impl Kinds {
     }
 }
 
-fn fixed_window(
-    keys: &written::FixedWindow,
-    name: &str,
-    id: &str,
-    node: &Node,
-    bench: &Bench<'_>,
-) -> Option<FixedWindow> {
-    if keys.rate == 0 {
-        bench.note(Problem::error(node.span_of("rate"), "a `rate` of 0 would refuse everything"));
-    }
-    let window_ms = length::milliseconds(&keys.window).filter(|window| *window > 0);
-    if window_ms.is_none() {
-        let node = node.get("window").unwrap_or(node);
-        let problem = Problem::error(node.span, format!("`{}` is no length of time", node.shown()));
-        bench.note(problem.cure("write a number and a unit, such as `1s`, `60s`, `5m`, `1h`, `1d`"));
-    }
-    let mut per = Vec::new();
-    for (text, node) in node.members("per", keys.per.as_slice()) {
-        match Per::parse(text) {
-            Some(part) => per.push(part),
-            None => bench.note(unknown_per(node, text)),
-        }
-    }
-    bench.not_empty(node, "per");
-    Some(FixedWindow {
-        id: id.to_owned(),
-        quoted: quoted(name),
-        rate: keys.rate,
-        window_ms: window_ms?,
-        per: (per.len() == keys.per.as_slice().len()).then_some(per)?,
-        fails_open: keys.on_error == OnError::Allow,
-    })
-}
-
-fn unknown_per(node: &Node, text: &str) -> Problem {
-    if text == "api_key" {
-        return Problem::error(node.span, "`per: api_key` is not carried out by this version")
-            .cure("use `header:X-Api-Key`, which counts by the header's value");
-    }
-    let problem = Problem::error(node.span, format!("`{}` is nothing that can be counted by", node.shown()));
-    match nearest(text, ["user_id", "ip", "route", "service"]) {
-        Some(near) => problem.cure(format!("did you mean `{near}`?")),
-        None => problem.cure("known are: user_id, ip, route, service, header:NAME, claim:NAME"),
-    }
-}
-
-/// A name as a string of structured fields (RFC 9651 §3.3.3).
-fn quoted(name: &str) -> String {
-    let visible = name.chars().filter(|c| (' '..='~').contains(c));
-    let escaped: String =
-        visible.flat_map(|c| matches!(c, '"' | '\\').then_some('\\').into_iter().chain([c])).collect();
-    format!("\"{escaped}\"")
-}
-
 fn ttl(keys: &written::Ttl, id: &str, node: &Node, bench: &Bench<'_>) -> Option<Ttl> {
     if keys.ttl_seconds == 0 {
         bench.note(Problem::error(node.span_of("ttl_seconds"), "a `ttl_seconds` of 0 would keep nothing"));
@@ -291,16 +242,4 @@ fn compression(keys: &written::Compression, node: &Node, bench: &Bench<'_>) -> O
         }
     }
     Some(Compression { codings, min_bytes: keys.min_bytes, types })
-}
-
-#[cfg(test)]
-mod tests {
-    use wasm_bindgen_test::wasm_bindgen_test;
-
-    use super::*;
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn names_become_strings_of_structured_fields() {
-        assert_eq!(quoted("a\"b\\c\u{e9}"), "\"a\\\"b\\\\c\"");
-    }
 }

@@ -15,8 +15,8 @@ use super::super::{
         ServiceTls, Store, Telemetry, Timeouts,
     },
     policy::{
-        ApiKey, BasicAuth, Cel, Compression, FixedWindow, Head, Hmac, JwtValidation, Mtls,
-        OAuthIntrospection, OidcLogin, Rbac, TokenFrom, Ttl,
+        ApiKey, BasicAuth, Budget, Cel, Compression, Concurrency, FixedWindow, Head, Hmac, JwtValidation,
+        Mtls, OAuthIntrospection, OidcLogin, Rbac, SlidingWindow, TokenBucket, TokenFrom, Ttl,
     },
 };
 
@@ -171,6 +171,10 @@ fn kind_fields(kind: &str) -> &'static [&'static str] {
         // They are read by hand.
         "AnyOf" => &["policies"],
         "FixedWindow" => fields::<FixedWindow>(),
+        "SlidingWindow" => fields::<SlidingWindow>(),
+        "TokenBucket" => fields::<TokenBucket>(),
+        "Concurrency" => fields::<Concurrency>(),
+        "Budget" => fields::<Budget>(),
         "Cel" => fields::<Cel>(),
         "RBAC" => fields::<Rbac>(),
         "TTL" => fields::<Ttl>(),

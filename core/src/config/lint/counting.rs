@@ -8,13 +8,12 @@ use super::{
 use crate::{
     config::{
         Host,
-        policy::Kind,
         problem::{Problem, Severity},
     },
     policy::{
-        Applied, Way,
-        fixed_window::{FixedWindow, Per},
+        Applied, Stage, Way,
         jwt_validation::TokenSource,
+        limit::{Limit, OnError, algorithm::Algorithm, per::Per},
     },
     route::Holding,
 };
@@ -62,12 +61,12 @@ pub(super) const RULES: &[Rule] = &[
 
 /// The limits as written, each with what some request may get under it.
 fn limits<'s>(subject: &'s Subject<'_>) -> impl Iterator<Item = (Written<'s>, Vec<&'s Holding<'s>>)> {
-    let limits = subject.policies().filter(|policy| matches!(policy.kind, Kind::FixedWindow(_)));
+    let limits = subject.policies().filter(|policy| policy.kind.stage() == Stage::RateLimiting);
     limits.map(|policy| (policy, subject.under(policy.at()).collect()))
 }
 
 /// The limit that is written there.
-fn own<'p>(holding: &'p Holding<'_>, policy: &Written<'_>) -> Option<&'p Applied<FixedWindow>> {
+fn own<'p>(holding: &'p Holding<'_>, policy: &Written<'_>) -> Option<&'p Applied<Limit>> {
     holding.plan.limits.iter().find(|limit| limit.origin.span == policy.at())
 }
 
@@ -143,7 +142,8 @@ fn failures_behind_proxies(subject: &Subject<'_>) -> Option<Problem> {
 }
 
 fn fails_open(subject: &Subject<'_>) -> Vec<Problem> {
-    let alone = |holding: &&Holding<'_>| holding.plan.limits.iter().all(|limit| limit.fails_open);
+    let alone =
+        |holding: &&Holding<'_>| holding.plan.limits.iter().all(|limit| limit.on_error == OnError::Allow);
     limits(subject)
         .filter(|(_, holdings)| holdings.iter().any(alone))
         .map(|(policy, _)| {
@@ -159,8 +159,19 @@ const MANY: u64 = 1_000;
 fn long_window(subject: &Subject<'_>) -> Vec<Problem> {
     let alone = |holding: &&Holding<'_>, policy: &Written<'_>| {
         own(holding, policy).is_some_and(|own| {
-            let shorter = holding.plan.limits.iter().any(|limit| limit.window_ms < own.window_ms);
-            own.window_ms >= HOUR_MS && own.rate >= MANY && !shorter
+            let others = holding.plan.limits.iter().filter(|limit| limit.origin.span != policy.at());
+            // Leases, and buckets whose burst is smaller, spread what comes as well as a shorter window does.
+            let window_ms = own.algorithm.window_ms().unwrap_or_default();
+            let spread = |limit: &&Applied<Limit>| match limit.algorithm {
+                Algorithm::Concurrency { .. } => true,
+                other => other.window_ms() < Some(window_ms) || limit.amount.burst < own.amount.burst,
+            };
+            let is_own =
+                !matches!(own.algorithm, Algorithm::TokenBucket { .. } | Algorithm::Concurrency { .. });
+            is_own
+                && window_ms >= HOUR_MS
+                && own.amount.rate >= MANY
+                && !others.into_iter().any(|one| spread(&one))
         })
     };
     limits(subject)

@@ -9,7 +9,6 @@ use crate::{
     config::{
         document::{Route, Routed},
         node::Span,
-        policy::Kind,
         problem::{Problem, Severity},
     },
     policy::Stage,
@@ -87,7 +86,7 @@ fn unlimited(subject: &Subject<'_>) -> Vec<Problem> {
         })
         .map(|(written, _)| written)
         .collect();
-    let anywhere = subject.policies().any(|policy| matches!(policy.kind, Kind::FixedWindow(_)));
+    let anywhere = subject.policies().any(|policy| policy.kind.stage() == Stage::RateLimiting);
     let message = match anywhere {
         true => "anybody may ask here as often as they like",
         false => "nothing in this configuration limits how often anybody may ask",

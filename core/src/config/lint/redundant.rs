@@ -11,10 +11,9 @@ use super::{
 use crate::{
     config::{
         node::{Node, Span},
-        policy::Kind,
         problem::{Problem, Severity},
     },
-    policy::{Absence, Origin, Plan},
+    policy::{Absence, Origin, Plan, Stage},
 };
 
 pub(super) const RULES: &[Rule] = &[
@@ -81,14 +80,14 @@ fn unused_services(subject: &Subject<'_>) -> Vec<Problem> {
 }
 
 fn unused_overrides(subject: &Subject<'_>) -> Vec<Problem> {
-    let others = |policy: &Written<'_>| !matches!(policy.kind, Kind::FixedWindow(_));
+    let others = |policy: &Written<'_>| policy.kind.stage() != Stage::RateLimiting;
     same(subject, others, |policy| {
         format!("`{}` says the same as the policy that it replaces", policy.name())
     })
 }
 
 fn same_limits(subject: &Subject<'_>) -> Vec<Problem> {
-    let limits = |policy: &Written<'_>| matches!(policy.kind, Kind::FixedWindow(_));
+    let limits = |policy: &Written<'_>| policy.kind.stage() == Stage::RateLimiting;
     same(subject, limits, |policy| {
         format!("`{}` is the limit that it replaces once more, and counts for itself", policy.name())
     })

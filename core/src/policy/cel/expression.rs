@@ -19,11 +19,19 @@ const MAX_DEPTH: u16 = 48;
 pub(crate) const MAX_LOOPS: usize = 4;
 
 /// What expressions can name, and what is in it.
-pub(crate) const VARIABLES: [(&str, &[&str]); 4] = [
+pub(crate) type Vocabulary = &'static [(&'static str, &'static [&'static str])];
+/// What expressions over a request can name.
+pub(crate) const VARIABLES: Vocabulary = &[
     ("request", &["method", "path", "host", "headers", "query", "client_ip"]),
     ("auth", &["user", "roles", "claims"]),
     ("route", &["path", "service"]),
     ("now", &[]),
+];
+/// What expressions over an answer can name.
+pub(crate) const OF_ANSWERS: Vocabulary = &[
+    ("response", &["status", "headers"]),
+    ("usage", &["input_tokens", "output_tokens", "total_tokens", "cached_tokens"]),
+    ("reserved", &[]),
 ];
 /// What expressions can call, besides operators and macros.
 pub(crate) const FUNCTIONS: [&str; 10] =
@@ -71,8 +79,8 @@ impl Needs {
 }
 
 impl Expression {
-    /// Reads an expression, and tells all that is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+    /// Reads an expression over what can be named, and tells all that is wrong with it.
+    pub(crate) fn over(variables: Vocabulary, text: &str) -> Result<Self, Vec<Fault>> {
         if text.len() > MAX_BYTES {
             return Err(vec![Fault::new(format!("the expression has more than {MAX_BYTES} bytes"))]);
         }
@@ -85,7 +93,7 @@ impl Expression {
             };
             errors.errors.iter().take(1).map(fault).collect::<Vec<_>>()
         })?;
-        let needs = walk::walk(&root)?;
+        let needs = walk::walk(&root, variables)?;
         Ok(Self { root, needs })
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName};
 use serde_json::Value as Json;
 
 use super::expression::Needs;
-use crate::{facts::Facts, identity::Identity, route::parameters};
+use crate::{facts::Facts, identity::Identity, route::parameters, usage::Usage};
 
 /// Members of a list or a mapping at most: a loop goes through all of them.
 const MAX_MEMBERS: usize = 256;
@@ -35,6 +35,50 @@ pub(super) fn lend(context: &mut Context<'_, '_>, needs: &Needs, facts: &Facts<'
         context.add_variable_from_value("now", Value::Int(seconds));
     }
     Ok(())
+}
+
+/// What expressions over an answer see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    pub(crate) status: u16,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) usage: Usage,
+    pub(crate) reserved: u64,
+}
+
+/// Lends an answer to an expression. Fails as [`lend`] does.
+pub(super) fn lend_answer(
+    context: &mut Context<'_, '_>,
+    needs: &Needs,
+    answered: &Answered<'_>,
+) -> Result<(), String> {
+    let Answered { status, headers, usage, reserved } = *answered;
+    if needs.any("response") {
+        let mut fields = vec![("status", Value::Int(status.into()))];
+        if needs.field("response", "headers") {
+            let named = headers.keys().map(|name| (name.as_str(), text(&lines(headers, name))));
+            fields.push(("headers", few(named, headers.keys_len(), "header fields")?));
+        }
+        context.add_variable_from_value("response", mapping(fields));
+    }
+    if needs.any("usage") {
+        let fields = [
+            ("input_tokens", usage.input_tokens),
+            ("output_tokens", usage.output_tokens),
+            ("total_tokens", usage.total_tokens),
+            ("cached_tokens", usage.cached_tokens),
+        ];
+        let usage = mapping(fields.map(|(name, tokens)| (name, int(tokens))));
+        context.add_variable_from_value("usage", usage);
+    }
+    if needs.any("reserved") {
+        context.add_variable_from_value("reserved", int(reserved));
+    }
+    Ok(())
+}
+
+fn int(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn request(needs: &Needs, facts: &Facts<'_>) -> Result<Value, String> {

@@ -9,17 +9,21 @@ use crate::{
     },
     policy::cel::{
         Cel,
-        expression::{Expression, Fault},
+        expression::{Expression, Fault, VARIABLES, Vocabulary},
+        formula::Formula,
     },
 };
 
 pub(super) fn cel(keys: &Written, node: &Node, bench: &Bench<'_>) -> Option<Cel> {
     let node = node.get("expression").unwrap_or(node);
-    match Expression::parse(&keys.expression) {
-        Ok(expression) => {
-            let fails_open = keys.on_error == OnError::Allow;
-            Some(Cel::new(expression, node.shown().to_owned(), fails_open, keys.shadow))
-        }
+    let formula = formula(&keys.expression, VARIABLES, node, bench)?;
+    Some(Cel::new(formula, keys.on_error == OnError::Allow, keys.shadow))
+}
+
+/// An expression that stands at a node.
+pub(super) fn formula(text: &str, variables: Vocabulary, node: &Node, bench: &Bench<'_>) -> Option<Formula> {
+    match Expression::over(variables, text) {
+        Ok(expression) => Some(Formula::new(expression, node.shown().to_owned())),
         // Any word of it may be the value of a variable.
         Err(_) if node.is_filled() => {
             let message = "this is no expression once it is filled in";

@@ -4,11 +4,12 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 
 fn faults(text: &str) -> Vec<String> {
-    Expression::parse(text).err().into_iter().flatten().map(|fault| fault.message).collect()
+    Expression::over(VARIABLES, text).err().into_iter().flatten().map(|fault| fault.message).collect()
 }
 
 fn evaluate(text: &str) -> ResolveResult {
-    let expression = Expression::parse(text).map_err(|faults| panic!("{text}: {faults:?}")).unwrap();
+    let expression =
+        Expression::over(VARIABLES, text).map_err(|faults| panic!("{text}: {faults:?}")).unwrap();
     let mut context = Context::with_env(Env::stdlib().into());
     context.add_variable_from_value("now", Value::Int(7));
     expression.evaluate(&context)
@@ -60,24 +61,25 @@ fn a_name_that_a_loop_gives_is_known_within_it_only() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn only_what_is_named_is_needed() {
-    let needs = Expression::parse("request.path == '/' && has(auth.claims.tenant)").ok().unwrap().needs;
+    let needs =
+        Expression::over(VARIABLES, "request.path == '/' && has(auth.claims.tenant)").ok().unwrap().needs;
     assert!(needs.field("request", "path") && needs.field("auth", "claims"));
     assert!(!needs.field("request", "headers") && !needs.any("route") && !needs.any("now"));
-    let needs = Expression::parse("'x' in request").ok().unwrap().needs;
+    let needs = Expression::over(VARIABLES, "'x' in request").ok().unwrap().needs;
     assert!(needs.field("request", "headers") && needs.field("request", "query"));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_no_expression_is_refused_at_its_place() {
     for (text, at) in [("request.path ==", (1, 16)), ("1 +\n  * 2", (2, 3)), ("'a", (1, 1)), ("", (1, 1))] {
-        let faults = Expression::parse(text).err().unwrap();
+        let faults = Expression::over(VARIABLES, text).err().unwrap();
         assert_eq!(faults.first().and_then(|fault| fault.at), Some(at), "{text} {faults:?}");
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_fault_of_the_whole_has_no_place_within_it() {
-    let faults = Expression::parse(&"[".repeat(4_000)).err().unwrap();
+    let faults = Expression::over(VARIABLES, &"[".repeat(4_000)).err().unwrap();
     assert!(faults.iter().all(|fault| fault.at.is_none()), "{faults:?}");
     assert_eq!(faults.len(), 1);
 }

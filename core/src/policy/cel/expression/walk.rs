@@ -5,12 +5,12 @@ use ::cel::{
     common::ast::{ComprehensionExpr, EntryExpr, Expr},
 };
 
-use super::{FUNCTIONS, Fault, MAX_DEPTH, MAX_LOOPS, MAX_NODES, Needs, VARIABLES};
+use super::{FUNCTIONS, Fault, MAX_DEPTH, MAX_LOOPS, MAX_NODES, Needs, Vocabulary};
 use crate::config::problem::nearest;
 
 /// Finds out what an expression needs, and whether it is one for here.
-pub(super) fn walk(root: &IdedExpr) -> Result<Needs, Vec<Fault>> {
-    let mut walk = Walk::default();
+pub(super) fn walk(root: &IdedExpr, variables: Vocabulary) -> Result<Needs, Vec<Fault>> {
+    let mut walk = Walk { variables, ..Walk::default() };
     walk.expression(root, 0);
     if walk.nodes > MAX_NODES || walk.too_deep {
         walk.faults.push(
@@ -26,6 +26,8 @@ pub(super) fn walk(root: &IdedExpr) -> Result<Needs, Vec<Fault>> {
 
 #[derive(Default)]
 struct Walk<'e> {
+    /// What can be named.
+    variables: Vocabulary,
     needs: Needs,
     faults: Vec<Fault>,
     nodes: usize,
@@ -102,7 +104,7 @@ impl<'e> Walk<'e> {
         if self.bound.contains(&name) {
             return;
         }
-        match VARIABLES.iter().find(|(variable, _)| *variable == name) {
+        match self.variables.iter().find(|(variable, _)| *variable == name) {
             Some((variable, [])) => {
                 self.needs.0.insert((variable, ""));
             }
@@ -114,7 +116,7 @@ impl<'e> Walk<'e> {
     }
 
     fn field(&mut self, name: &str, wanted: &str) {
-        match VARIABLES.iter().find(|(variable, _)| *variable == name) {
+        match self.variables.iter().find(|(variable, _)| *variable == name) {
             None => self.unknown(name),
             Some((variable, fields)) => match fields.iter().find(|field| **field == wanted) {
                 Some(field) => {
@@ -134,8 +136,8 @@ impl<'e> Walk<'e> {
     }
 
     fn unknown(&mut self, name: &str) {
-        let known = VARIABLES.map(|(variable, _)| variable);
-        let near = nearest(name, known);
+        let known: Vec<&str> = self.variables.iter().map(|(variable, _)| *variable).collect();
+        let near = nearest(name, known.iter().copied());
         let fault = Fault::new(format!("there is no `{name}` in expressions"));
         self.fault(fault.cure(near.map_or_else(|| format!("there are: {}", known.join(", ")), meant)));
     }
