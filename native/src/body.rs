@@ -16,6 +16,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as Stream, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tollgate_core::{
     body::{Body, BodyError, Coding},
     content_digest::ContentDigest,
@@ -35,6 +36,8 @@ pub struct NativeBody {
 
 enum Source {
     Empty,
+    /// Of a `101 Switching Protocols`: no bytes of HTTP's, and the news of when the tunnel has ended.
+    Switched(oneshot::Receiver<()>),
     Full(Bytes),
     Incoming(Incoming),
     Wrapped(Pin<Box<dyn Stream<Data = Bytes, Error = BodyError> + Send>>),
@@ -62,6 +65,22 @@ impl NativeBody {
     pub(crate) fn leased(mut self, lease: Lease) -> Self {
         self.lease = Some(lease);
         self
+    }
+
+    /// The body of an answer after which bytes pass in both directions, until `end` says that they don't any more.
+    pub(crate) fn switched(end: oneshot::Receiver<()>) -> Self {
+        Self::from_source(Source::Switched(end))
+    }
+
+    /// When the tunnel ends that begins with this answer, if one does. Nobody else learns of it then.
+    pub(crate) fn take_tunnel_end(&mut self) -> Option<oneshot::Receiver<()>> {
+        match std::mem::replace(&mut self.source, Source::Empty) {
+            Source::Switched(end) => Some(end),
+            other => {
+                self.source = other;
+                None
+            }
+        }
     }
 
     /// Why this body can't be sent, where that is known before it is read.
@@ -117,7 +136,7 @@ impl Stream for NativeBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let polled = match &mut this.source {
-            Source::Empty => return Poll::Ready(None),
+            Source::Empty | Source::Switched(_) => return Poll::Ready(None),
             Source::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.source = Source::Empty;
@@ -149,7 +168,7 @@ impl Stream for NativeBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Empty => true,
+            Source::Empty | Source::Switched(_) => true,
             Source::Full(_) | Source::Failed(_) => false,
             Source::Incoming(incoming) => incoming.is_end_stream(),
             Source::Wrapped(stream) => stream.is_end_stream(),
@@ -158,7 +177,7 @@ impl Stream for NativeBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Empty => SizeHint::with_exact(0),
+            Source::Empty | Source::Switched(_) => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Failed(_) => SizeHint::default(),
             Source::Incoming(incoming) => incoming.size_hint(),
@@ -234,6 +253,7 @@ impl fmt::Debug for NativeBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = match &self.source {
             Source::Empty => "empty",
+            Source::Switched(_) => "switched",
             Source::Full(_) => "full",
             Source::Incoming(_) => "incoming",
             Source::Wrapped(_) => "wrapped",

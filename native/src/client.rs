@@ -15,7 +15,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tollgate_core::{
     body::{Body, BodyError},
     host::{HostError, HostErrorKind},
@@ -70,8 +70,13 @@ impl Client {
                 let detail = format!("{}: switches protocols, which was not asked for", endpoint.authority);
                 return Err(HostError::new(HostErrorKind::Protocol, detail));
             };
-            tokio::spawn(tunnel::run(downstream, upstream, lease, idle));
-            return Ok(response.map(|_| NativeBody::empty()));
+            let (over, end) = oneshot::channel();
+            tokio::spawn(async move {
+                tunnel::run(downstream, upstream, lease, idle).await;
+                // Most often nobody wants to know.
+                let _ = over.send(());
+            });
+            return Ok(response.map(|_| NativeBody::switched(end)));
         }
         Ok(response.map(|incoming| {
             if incoming.is_end_stream() {

@@ -27,7 +27,7 @@ use tollgate_core::{
 };
 
 use crate::{
-    body::{NativeBody, metered::Metered},
+    body::{NativeBody, metered},
     cache::ResponseCache,
     client::Client,
     clock::Clock,
@@ -162,7 +162,7 @@ impl Host for NativeHost {
     }
 
     fn metered(&self, meter: Meter, body: NativeBody) -> NativeBody {
-        NativeBody::wrap(Metered::new(self.clone(), meter, body))
+        metered::metered(self, meter, body)
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<NativeBody>>, HostError> {

@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as Stream, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep, timeout},
+};
 use tollgate_core::{
     body::BodyError,
     host::Host,
@@ -20,7 +23,7 @@ use super::NativeBody;
 use crate::host::NativeHost;
 
 /// A body and its meter.
-pub(crate) struct Metered {
+struct Metered {
     body: NativeBody,
     host: NativeHost,
     /// Gone when the end was told.
@@ -28,8 +31,32 @@ pub(crate) struct Metered {
     renewal: Option<Pin<Box<Sleep>>>,
 }
 
+/// Has a meter look at a body, or at the tunnel that begins with it.
+pub(crate) fn metered(host: &NativeHost, meter: Meter, mut body: NativeBody) -> NativeBody {
+    match body.take_tunnel_end() {
+        Some(end) => {
+            tokio::spawn(tunnel(host.clone(), meter, end));
+            body
+        }
+        None => NativeBody::wrap(Metered::new(host.clone(), meter, body)),
+    }
+}
+
+/// Holds what is held until a tunnel has ended, however it does.
+async fn tunnel(host: NativeHost, meter: Meter, mut end: oneshot::Receiver<()>) {
+    match meter.renews_every_ms() {
+        None => drop(end.await),
+        Some(every) => {
+            while timeout(Duration::from_millis(every), &mut end).await.is_err() {
+                host.defer(Job::Settle(meter.renewals()));
+            }
+        }
+    }
+    host.defer(Job::Settle(meter.end(End::Whole)));
+}
+
 impl Metered {
-    pub(crate) fn new(host: NativeHost, meter: Meter, body: NativeBody) -> Self {
+    fn new(host: NativeHost, meter: Meter, body: NativeBody) -> Self {
         let renewal = meter.renews_every_ms().map(|every| Box::pin(sleep(Duration::from_millis(every))));
         Self { body, host, meter: Some(meter), renewal }
     }

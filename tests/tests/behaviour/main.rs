@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod introspection;
 mod keys;
+mod limits;
 mod login;
 mod oidc;
 mod shutdown;

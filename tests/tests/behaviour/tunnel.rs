@@ -2,12 +2,15 @@
 
 use crate::around::{Upstream, connect, request, soon};
 
-const HANDSHAKE: [&str; 4] = [
+pub(crate) const HANDSHAKE: [&str; 4] = [
     "connection: keep-alive, Upgrade",
     "upgrade: websocket",
     "sec-websocket-version: 13",
     "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
+
+pub(crate) const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
 
 #[tokio::test]
 async fn a_websocket_passes_bytes_in_both_directions() {
