@@ -111,24 +111,24 @@ impl Limit {
 
     /// What explanations say of what was drawn.
     pub(crate) fn said(&self, wish: &Wish, quota: &Quota, waited_ms: u64, facts: &Facts<'_>) -> Said {
-        let all = self.algorithm.shown(wish.amount);
+        let (most, span) = (self.algorithm.most(wish.amount), self.algorithm.span(wish.amount));
         let (cost, left) = (wish.cost, quota.remaining);
         let anew = match self.algorithm {
             Algorithm::Concurrency { .. } => String::new(),
             _ => format!(", anew in {} s", seconds(quota.reset_ms)),
         };
+        let used_up = match left {
+            0 => format!("all {most}{span} are used up{anew}"),
+            _ => format!("{cost} is wanted, and only {left} of {most}{span} are left{anew}"),
+        };
         let said = match (quota.admitted, self.shadow) {
-            (true, _) if cost == 1 => Said::new(Verdict::Pass, format!("{left} of {all} left{anew}")),
-            (true, _) => Said::new(Verdict::Pass, format!("took {cost}: {left} of {all} left{anew}")),
+            (true, _) if cost == 1 => Said::new(Verdict::Pass, format!("{left} of {most} left{span}{anew}")),
+            (true, _) => Said::new(Verdict::Pass, format!("took {cost}: {left} of {most} left{span}{anew}")),
             (false, true) => Said::new(
                 Verdict::Pass,
-                format!("would have been refused, were it not only recorded: all {all} are used up{anew}"),
+                format!("would have been refused, were it not only recorded: {used_up}"),
             ),
-            (false, false) if left == 0 => Said::new(Verdict::Refuse, format!("all {all} are used up{anew}")),
-            (false, false) => Said::new(
-                Verdict::Refuse,
-                format!("{cost} is wanted, and only {left} of {all} are left{anew}"),
-            ),
+            (false, false) => Said::new(Verdict::Refuse, used_up),
         };
         let counted = self.per.iter().map(|per| {
             let mut text = String::new();

@@ -94,23 +94,23 @@ impl Algorithm {
         }
     }
 
-    /// `10 in 60 s`
-    pub(crate) fn shown(self, amount: Amount) -> String {
-        let Amount { rate, burst } = amount;
+    /// How much there is at most, whatever has been taken.
+    pub(crate) const fn most(self, amount: Amount) -> u64 {
+        self.rule(amount, 0).capacity()
+    }
+
+    /// Within what there is so much: ` in 60 s`.
+    pub(crate) fn span(self, amount: Amount) -> String {
         match self {
-            Self::FixedWindow { window_ms } => format!("{rate} in {} s", seconds(window_ms)),
-            Self::SlidingWindow { window_ms } => format!("{rate} in any {} s", seconds(window_ms)),
+            Self::FixedWindow { window_ms } => format!(" in {} s", seconds(window_ms)),
+            Self::SlidingWindow { window_ms } => format!(" in any {} s", seconds(window_ms)),
             Self::TokenBucket { window_ms } => {
-                format!("{burst} at once and {rate} in {} s", seconds(window_ms))
+                format!(" ({} flow in within {} s)", amount.rate, seconds(window_ms))
             }
-            Self::Concurrency { .. } => format!("{rate} at the same time"),
-            Self::Budget { period, rolling: true } => {
-                format!("{rate} in any {} s", seconds(rolling_ms(period)))
-            }
-            Self::Budget { period: Window::Month, .. } => format!("{rate} in a month"),
-            Self::Budget { period: Window::Length(length), .. } => {
-                format!("{rate} in {} s", seconds(length))
-            }
+            Self::Concurrency { .. } => " at the same time".to_owned(),
+            Self::Budget { period, rolling: true } => format!(" in any {} s", seconds(rolling_ms(period))),
+            Self::Budget { period: Window::Month, .. } => " in this month".to_owned(),
+            Self::Budget { period: Window::Length(length), .. } => format!(" in {} s", seconds(length)),
         }
     }
 }
