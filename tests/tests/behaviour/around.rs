@@ -57,6 +57,11 @@ impl Upstream {
         start(gateway, Settings::default()).unwrap().0
     }
 
+    /// The next connection, whenever it comes.
+    pub(crate) async fn next(&self) -> Option<Connection> {
+        self.0.accept().await.ok().map(|(stream, _)| Connection(stream))
+    }
+
     /// The next connection of the gateway's.
     pub(crate) async fn accept(&self) -> Connection {
         Connection(soon("the gateway connects", self.0.accept()).await.unwrap().0)

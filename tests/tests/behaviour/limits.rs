@@ -1,10 +1,17 @@
 //! Limits where it is a matter of when: requests that are there at the same time, that wait for one another, that end
 //! early; and what a stream costs while it is still coming.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
 
-use tollgate::server::Running;
-use tollgate_tests::stage::native::client::{Reader, Writer};
+use tollgate::{host::Settings, server::Running};
+use tollgate_core::config::{self, Host, NoFiles};
+use tollgate_tests::stage::native::{
+    client::{self, Reader, Writer},
+    start,
+};
 
 use crate::{
     around::{Connection, Upstream, connect, request, soon},
@@ -239,4 +246,53 @@ async fn a_service_that_fails_costs_nothing() {
         assert_eq!(soon("the answer comes", client.0.head()).await.unwrap().status, 502);
     }
     assert_eq!(left(&gateway, &upstream).await, 1_000);
+}
+
+/// How long until the first event of a stream is there, in the middle of many tries.
+async fn first_event(address: SocketAddr) -> Duration {
+    let mut took = Vec::new();
+    let sent = request("GET /app/chat", &[], "");
+    for _ in 0..101 {
+        let mut client = client::connect(Ipv4Addr::LOCALHOST.into(), address).await.unwrap();
+        let began = Instant::now();
+        client.1.send(&sent).await.unwrap();
+        client.0.head().await.unwrap();
+        assert!(client.0.chunk().await.unwrap().unwrap().starts_with(b"data: "));
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[took.len() / 2]
+}
+
+/// A model that says one word at once, and then thinks.
+async fn model() -> SocketAddr {
+    let upstream = Upstream::open().await;
+    let address = upstream.address();
+    tokio::spawn(async move {
+        while let Some(mut connection) = upstream.next().await {
+            tokio::spawn(async move {
+                connection.head().await;
+                connection.say(&format!("{STREAM}{}", token("well"))).await;
+                connection.is_cut().await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_event_of_a_metered_stream_comes_at_once() {
+    let model = model().await;
+    let text = format!(
+        "services: {{app: {{endpoints: ['http://{model}']}}}}\nroutes: [{{path: '/app/*', target_service: app}}]\n{}",
+        TOKENS.replace("limit: 1000", "limit: 1000000")
+    );
+    let loaded = config::load("test", text, &NoFiles, &|_: &str| None, Host::Native);
+    let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
+    let gateway = start(gateway, Settings::default()).unwrap().0;
+    let direct = first_event(model).await;
+    let through = first_event(gateway.addresses()[0]).await;
+    let added = through.saturating_sub(direct);
+    println!("first event: {direct:?} direct, {through:?} through the gateway, {added:?} added");
+    assert!(added < Duration::from_millis(2), "{added:?}");
 }
