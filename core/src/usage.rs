@@ -52,6 +52,7 @@ pub struct UsageReader {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one an answer, and it owns no memory besides")]
 enum Format {
     /// One document, or an array of them (Gemini's stream when nobody asks it for events).
     Document(Scanner),

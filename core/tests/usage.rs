@@ -411,7 +411,7 @@ fn stream() -> impl Strategy<Value = String> {
 }
 
 /// Bytes as they come, and bytes that are nearly something.
-fn hostile() -> impl Strategy<Value = Vec<u8>> {
+fn nearly() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop::sample::select(vec![
         "{",
         "}",
@@ -508,7 +508,7 @@ proptest! {
 
     /// What a model writes changes nothing of what it has used.
     #[test]
-    fn hostile_text_tells_nothing(text in text(), path in prop::sample::select(TEXTS), style in style()) {
+    fn no_text_tells_anything(text in text(), path in prop::sample::select(TEXTS), style in style()) {
         let value = path.rsplit('.').fold(Value::from(text), |value, step| match step {
             "*" => Value::from(vec![value]),
             key => Value::from_iter([(key.to_owned(), value)]),
@@ -522,7 +522,7 @@ proptest! {
 
     /// Whatever comes, and however it is cut, the same is said of it; and memory there is none to be used up.
     #[test]
-    fn hostile_bytes_say_the_same_in_all_pieces(bytes in hostile(), cuts in cuts()) {
+    fn any_bytes_say_the_same_in_all_pieces(bytes in nearly(), cuts in cuts()) {
         for content_type in [JSON, LINES, EVENTS] {
             let said = whole(content_type, &bytes);
             prop_assert_eq!(cut(content_type, &bytes, &cuts), said);

@@ -33,7 +33,8 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
 pub(crate) fn fuzz(cases: &str) -> Outcome {
     let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
     run(test.env("PROPTEST_CASES", cases))?;
-    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify --test structured");
+    let mut test =
+        cargo("test --profile fuzz -p tollgate-core --features yaml,verify --test structured --test usage");
     run(test.env("PROPTEST_CASES", cases))
 }
 

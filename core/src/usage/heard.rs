@@ -22,22 +22,22 @@ pub(super) enum Count {
     /// Anthropic: `cache_creation_input_tokens`.
     CacheCreation,
     /// Gemini: `promptTokenCount`, cached ones included.
-    PromptCount,
+    GeminiPrompt,
     /// Gemini: `toolUsePromptTokenCount`, results of tools that were asked again.
-    ToolUseCount,
+    GeminiToolUse,
     /// Gemini: `candidatesTokenCount`.
-    CandidatesCount,
+    GeminiCandidates,
     /// Gemini: `thoughtsTokenCount`, not among the candidates.
-    ThoughtsCount,
+    GeminiThoughts,
     /// Gemini: `cachedContentTokenCount`.
-    CachedCount,
+    GeminiCached,
     /// Ollama: `prompt_eval_count`.
-    PromptEval,
+    OllamaPrompt,
     /// Ollama: `eval_count`.
-    Eval,
+    OllamaEval,
 }
 
-const COUNTS: usize = Count::Eval as usize + 1;
+const COUNTS: usize = Count::OllamaEval as usize + 1;
 
 /// What has been heard so far.
 #[derive(Debug, Clone, Default)]
@@ -123,16 +123,16 @@ impl Heard {
         let input = [
             self.get(Count::Prompt),
             sum(&[Count::Input, Count::CacheRead, Count::CacheCreation]),
-            sum(&[Count::PromptCount, Count::ToolUseCount]),
-            self.get(Count::PromptEval),
+            sum(&[Count::GeminiPrompt, Count::GeminiToolUse]),
+            self.get(Count::OllamaPrompt),
         ];
         let output = [
             self.get(Count::Completion),
             self.get(Count::Output),
-            sum(&[Count::CandidatesCount, Count::ThoughtsCount]),
-            self.get(Count::Eval),
+            sum(&[Count::GeminiCandidates, Count::GeminiThoughts]),
+            self.get(Count::OllamaEval),
         ];
-        let cached = [Count::Cached, Count::CacheRead, Count::CachedCount];
+        let cached = [Count::Cached, Count::CacheRead, Count::GeminiCached];
         let (input, output) = (input.into_iter().max().flatten(), output.into_iter().max().flatten());
         let total = self.get(Count::Total);
         // How much of nothing was cached says nothing.

@@ -1,3 +1,5 @@
+//! What is read of which answer, one claim at a time. That nothing else is read is `core/tests/usage.rs`.
+
 use http::{Response, header::CONTENT_TYPE};
 use wasm_bindgen_test::wasm_bindgen_test;
 
