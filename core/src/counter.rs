@@ -5,16 +5,23 @@
 
 mod concurrency;
 mod fixed_window;
+mod leasing;
 pub mod memory;
 pub mod numbers;
+pub mod slices;
 mod sliding_window;
 mod state;
 mod token_bucket;
 mod window;
 
 pub use self::{
-    concurrency::Concurrency, fixed_window::FixedWindow, sliding_window::SlidingWindow, state::State,
-    token_bucket::TokenBucket, window::Window,
+    concurrency::Concurrency,
+    fixed_window::FixedWindow,
+    leasing::{Leasing, Unleasable},
+    sliding_window::SlidingWindow,
+    state::State,
+    token_bucket::TokenBucket,
+    window::Window,
 };
 use crate::host::Timestamp;
 
