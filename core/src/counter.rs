@@ -5,16 +5,23 @@
 
 mod concurrency;
 mod fixed_window;
+mod leasing;
 pub mod memory;
 pub mod numbers;
+pub mod slices;
 mod sliding_window;
 mod state;
 mod token_bucket;
 mod window;
 
 pub use self::{
-    concurrency::Concurrency, fixed_window::FixedWindow, sliding_window::SlidingWindow, state::State,
-    token_bucket::TokenBucket, window::Window,
+    concurrency::Concurrency,
+    fixed_window::FixedWindow,
+    leasing::{Leasing, Unleasable},
+    sliding_window::SlidingWindow,
+    state::State,
+    token_bucket::TokenBucket,
+    window::Window,
 };
 use crate::host::Timestamp;
 
@@ -25,7 +32,8 @@ pub const MAX: u64 = 1 << 53;
 /// A clock that is further behind was set back, and is believed.
 pub const LATE_MS: u64 = 10_000;
 
-/// What a counter holds draws to. A counter keeps to one kind of rule; its numbers may change from draw to draw.
+/// What a counter holds draws to. A counter keeps to one kind of rule and one length of the window; limits, rates and
+/// bursts may change from draw to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// So much a window; windows stand one after another.
@@ -65,7 +73,9 @@ pub enum Rule {
 /// One wish to take from one counter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draw {
-    /// Names the counter: the limit's identity, the kind of rule, and whom it counts.
+    /// Names the counter: the limit's identity, the kind of rule and the length of its window, and whom it counts.
+    /// Were the length left out, then while it is changed, and some ask by the old one and some by the new, each would
+    /// make the counter forget what the other has drawn.
     pub key: String,
     /// What it is held to.
     pub rule: Rule,
@@ -80,10 +90,11 @@ pub struct Quota {
     pub admitted: bool,
     /// What is left after this draw.
     pub remaining: u64,
-    /// Milliseconds until all is there again, if nobody draws.
+    /// Milliseconds, from `at`, until all is there again, if nobody draws; of fixed windows until the window ends, even
+    /// where nothing was taken.
     pub reset_ms: u64,
-    /// Milliseconds until the same draw may be admitted, if nobody else draws: 0 where it was, [`MAX`] where it never
-    /// will be. Of leases nobody knows when they are handed back, so it is at most a second there.
+    /// Milliseconds, from `at`, until the same draw may be admitted, if nobody else draws: 0 where it was, [`MAX`]
+    /// where it never will be. Of leases nobody knows when they are handed back, so it is at most a second there.
     pub retry_ms: u64,
     /// The moment at which it counted: the draw's own, or the one at which the state was last changed, where that is
     /// a little later. Settling needs it.

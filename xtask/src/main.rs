@@ -28,7 +28,7 @@ usage: cargo xtask <command>
   edge             the Worker, for wrangler: checks its configuration, builds, weighs
   edge --test      the Worker with test hooks, for the behaviour suite
   bench            what decisions cost, and who asks
-  fuzz [CASES]     hostile tokens, keys and answers, made up: a million of each kind unless told otherwise
+  fuzz [CASES]     hostile tokens, keys, answers and clocks, made up: a million of each kind unless told otherwise
 
 What this machine can't run is skipped loudly, or fails where CI=true.
 ";

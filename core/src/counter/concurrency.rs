@@ -1,5 +1,8 @@
 //! So many at the same time. Whoever is let in holds a lease: it is handed back at the end, renewed while it goes on,
 //! and expires when its holder has died. So never more than the limit hold one that has not expired.
+//!
+//! When it expires its holder's clock said when it began, and others' clocks say when that moment has come: whose clock
+//! is late has a lease that is as much shorter. So leases are long, and renewed early, against what clocks differ by.
 
 use super::{MAX, Outcome, Quota};
 use crate::host::Timestamp;

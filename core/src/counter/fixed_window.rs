@@ -40,10 +40,14 @@ impl FixedWindow {
         now: Timestamp,
     ) {
         let Outcome::Used(used) = outcome else { return };
-        self.run(window, now);
         if used > taken {
+            // Only forward: whoever settles may have read the clock long ago, and may know the window by a length that
+            // it no longer has. Neither may make the counter forget.
+            if now >= self.ends_at {
+                self.run(window, now);
+            }
             self.used = self.used.saturating_add(used - taken).min(MAX);
-        } else if window.bounds(taken_at).0 == self.begins_at {
+        } else if window.bounds(taken_at) == (self.begins_at, self.ends_at) {
             self.used = self.used.saturating_sub(taken - used);
         }
     }
@@ -139,6 +143,19 @@ mod tests {
         state.settle(MINUTE, 1, late.at, Outcome::Used(0), 59_001);
         assert!(admits(&mut state, 2, 60_002));
         assert!(!admits(&mut state, 2, 60_003));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn settling_never_turns_the_counter_back() {
+        let mut state = FixedWindow::default();
+        let first = state.draw(2, MINUTE, 1, 5);
+        assert!(admits(&mut state, 2, 3_600_000) && admits(&mut state, 2, 3_600_001));
+        for used in [0, 1, 2] {
+            // By a clock that was read when the request came, and by the rule as it was then.
+            state.settle(MINUTE, 1, first.at, Outcome::Used(used), 5);
+            state.settle(HOUR, 1, 3_600_000, Outcome::Used(used), 3_600_002);
+            assert!(!admits(&mut state, 2, 3_600_002));
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

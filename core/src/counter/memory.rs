@@ -10,7 +10,8 @@ use std::{
 use super::{Draw, Outcome, Quota, Settlement, State};
 use crate::host::Timestamp;
 
-/// How many counters are kept unless told otherwise; some 64 bytes each, of a sliding window some 180.
+/// How many counters are kept unless told otherwise. Of a million each weighs 137 bytes, of a sliding window 260, most
+/// of it room in tables that are half full; no more than 160 and 280 is what `tests/counters_memory.rs` holds them to.
 pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
 /// More than most machines have cores, so threads seldom meet at one.
@@ -46,8 +47,8 @@ impl Counters {
 
     /// Takes from all counters or, when one refuses, from none.
     ///
-    /// Each quota says whether its own draw found enough; what it says is left is what is left after all
-    /// is taken or handed back.
+    /// Each quota says whether its own draw found enough; what it says is left, and when all is there again, is what is
+    /// so after all is taken or handed back.
     pub fn draw(&self, draws: &[Draw], now: Timestamp) -> Vec<Quota> {
         match draws {
             [] => Vec::new(),
@@ -98,16 +99,20 @@ impl Counters {
         for (name, draw) in names.iter().zip(draws) {
             on(*name, &mut |counter| quotas.push(counter.draw(draw, now)));
         }
-        if quotas.iter().all(|quota| quota.admitted) {
+        let repeats = |(at, name)| names.iter().skip(at + 1).any(|other| other == name);
+        if quotas.iter().all(|quota| quota.admitted) && !names.iter().enumerate().any(repeats) {
             return quotas;
         }
-        for ((name, draw), quota) in names.iter().zip(draws).zip(&quotas).filter(|(_, quota)| quota.admitted)
-        {
+        let undone = quotas.iter().any(|quota| !quota.admitted);
+        let taken = names.iter().zip(draws).zip(&quotas).filter(|(_, quota)| undone && quota.admitted);
+        for ((name, draw), quota) in taken {
             on(*name, &mut |counter| counter.undo(draw, quota, now));
         }
         // Only now: two draws may have named one counter.
         for ((name, draw), quota) in names.iter().zip(draws).zip(&mut quotas) {
-            on(*name, &mut |counter| quota.remaining = counter.state.remaining(&draw.rule, now));
+            on(*name, &mut |counter| {
+                (quota.remaining, quota.reset_ms) = counter.state.look(&draw.rule, now);
+            });
         }
         quotas
     }
@@ -207,10 +212,8 @@ impl Counter {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use super::*;
-    use crate::counter::{Rule, Window};
+    use crate::counter::{LATE_MS, Rule, Window};
 
     fn draw(key: &str, limit: u64) -> Draw {
         Draw {
@@ -227,45 +230,6 @@ mod tests {
 
     fn admitted(quotas: &[Quota]) -> Vec<bool> {
         quotas.iter().map(|quota| quota.admitted).collect()
-    }
-
-    #[test]
-    fn exactly_the_limit_is_admitted_among_threads() {
-        let counters = Counters::default();
-        let total: usize = thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        (0..1_000).filter(|_| counters.draw(&[draw("k", 3_210)], 5)[0].admitted).count()
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(total, 3_210);
-    }
-
-    #[test]
-    fn threads_that_draw_from_several_counters_neither_over_admit_nor_lock_up() {
-        let counters = Counters::default();
-        let total: usize = thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|thread| {
-                    let mut draws = [draw("a", 700), draw("b", 500), draw("c", 600)];
-                    draws.rotate_left(thread % 3);
-                    let counters = &counters;
-                    scope.spawn(move || {
-                        (0..500)
-                            .filter(|_| counters.draw(&draws, 5).iter().all(|quota| quota.admitted))
-                            .count()
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(total, 500);
-        // Not one of the refused has left a trace.
-        assert_eq!(counters.draw(&[draw("a", 700)], 5)[0].remaining, 199);
     }
 
     #[test]
@@ -334,21 +298,25 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_forgotten_and_its_memory_given_back() {
+        const MANY: usize = 50_000;
         let counters = Counters::default();
-        for n in 0..1_000_000 {
+        for n in 0..MANY {
             counters.draw(&[draw(&format!("k{n}"), 1)], 0);
         }
-        assert!(counters.len() > 900_000);
+        assert_eq!(counters.len(), MANY);
         let room = |counters: &Counters| -> usize {
             (0..SHARDS).map(|shard| counters.lock(shard).counters.capacity()).sum()
         };
-        assert!(room(&counters) <= 2 * DEFAULT_CAPACITY);
-        // A minute later, a tenth of the traffic is enough to notice.
-        for n in 0..2_000_000 {
-            counters.draw(&[draw(&format!("k{}", n % 1_000), 1)], 60_000);
+        assert!(room(&counters) <= 4 * MANY);
+        // Kept for those whose clocks are late; then some draws are enough to notice.
+        for (now, most) in [(60_000, MANY), (60_000 + LATE_MS, 1_000)] {
+            for n in 0..4 * MANY {
+                counters.draw(&[draw(&format!("k{}", n % 1_000), 1)], now);
+            }
+            assert!((1_000..=most).contains(&counters.len()), "{}", counters.len());
+            assert_eq!(counters.len() == MANY, now == 60_000);
         }
-        assert!(counters.len() <= 1_000, "{}", counters.len());
-        assert!(room(&counters) < 10_000, "{}", room(&counters));
+        assert!(room(&counters) < MANY / 10, "{}", room(&counters));
     }
 
     #[test]

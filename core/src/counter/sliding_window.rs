@@ -52,10 +52,19 @@ impl SlidingWindow {
         now: Timestamp,
     ) {
         let Outcome::Used(used) = outcome else { return };
-        self.slide(window_ms, now);
+        // Whoever settles may know the window by a length that it no longer has: parts of that length are gone, and
+        // those there are must not be forgotten for it.
+        let same = self.part_ms == part_of(window_ms) || self.part_ms == 0;
+        if same {
+            // Only forward: the clock may have been read long ago.
+            self.slide(window_ms, now.max(self.latest.saturating_mul(self.part_ms)));
+        }
         if used > taken {
             let latest = self.part(self.latest);
             *latest = latest.saturating_add(used - taken).min(MAX);
+            return;
+        }
+        if !same {
             return;
         }
         let number = taken_at / self.part_ms.max(1);
@@ -72,7 +81,7 @@ impl SlidingWindow {
 
     /// Goes to the part of a moment, and forgets what is too old to be in any window.
     fn slide(&mut self, window_ms: u64, now: Timestamp) -> Timestamp {
-        let part_ms = window_ms.div_ceil(PARTS).max(1);
+        let part_ms = part_of(window_ms);
         if part_ms != self.part_ms {
             *self = Self { latest: now / part_ms, part_ms, taken: [0; KEPT] };
             return now;
@@ -138,6 +147,11 @@ impl SlidingWindow {
     }
 }
 
+/// The length of a window's parts.
+fn part_of(window_ms: u64) -> u64 {
+    window_ms.div_ceil(PARTS).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
@@ -191,6 +205,19 @@ mod tests {
         assert_eq!(state.draw(10, 60_000, 0, 66_000).remaining, 6);
         state.settle(60_000, 4, 66_000, Outcome::Used(7), 66_000);
         assert_eq!(state.draw(10, 60_000, 0, 66_000).remaining, 3);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn settling_never_turns_the_counter_back() {
+        let mut state = SlidingWindow::default();
+        let first = state.draw(2, 60_000, 1, 60_000);
+        assert!(admits(&mut state, 2, 3_600_000) && admits(&mut state, 2, 3_600_001));
+        for used in [0, 1, 2] {
+            // By a clock that was read when the request came, and by the rule as it was then.
+            state.settle(60_000, 1, first.at, Outcome::Used(used), 60_000);
+            state.settle(30_000, 1, 3_600_000, Outcome::Used(used), 3_600_002);
+            assert!(!admits(&mut state, 2, 3_600_002));
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

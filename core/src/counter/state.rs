@@ -1,6 +1,6 @@
 //! The state of a counter, whichever rule it keeps to.
 
-use super::{Concurrency, FixedWindow, Outcome, Quota, Rule, SlidingWindow, TokenBucket};
+use super::{Concurrency, FixedWindow, LATE_MS, MAX, Outcome, Quota, Rule, SlidingWindow, TokenBucket};
 use crate::host::Timestamp;
 
 /// The state of one counter. Where it is of another kind than the rule, it begins anew.
@@ -69,25 +69,35 @@ impl State {
 
     /// What is left, without taking anything.
     pub fn remaining(&self, rule: &Rule, now: Timestamp) -> u64 {
+        self.look(rule, now).0
+    }
+
+    /// What is left, and milliseconds until all is there again, without taking anything.
+    pub fn look(&self, rule: &Rule, now: Timestamp) -> (u64, u64) {
         match (self, rule) {
             (Self::Concurrency(state), Rule::Concurrency { limit, .. }) => {
-                limit.saturating_sub(state.held(now))
+                (limit.saturating_sub(state.held(now)), state.ends_at().saturating_sub(now))
             }
-            (_, Rule::Concurrency { limit, .. }) => *limit,
-            // On a copy: looking is not taking.
-            _ => self.clone().draw(rule, 0, now).remaining,
+            (_, Rule::Concurrency { limit, .. }) => (*limit, 0),
+            _ => {
+                // On a copy: looking is not taking.
+                let quota = self.clone().draw(rule, 0, now);
+                (quota.remaining, quota.reset_ms)
+            }
         }
     }
 
-    /// When all of it can be forgotten: from then on it is as good as new.
+    /// When all of it can be forgotten: from then on it is as good as new, to those as well whose clocks are
+    /// [`LATE_MS`] late. Forgotten earlier, it would have a window begin anew for them that was used up.
     pub fn ends_at(&self, rule: &Rule) -> Timestamp {
-        match (self, rule) {
-            (Self::New, _) => 0,
+        let ends_at = match (self, rule) {
+            (Self::New, _) => return 0,
             (Self::FixedWindow(state), _) => state.ends_at(),
             (Self::SlidingWindow(state), _) => state.ends_at(),
             (Self::TokenBucket(state), Rule::TokenBucket { rate, .. }) => state.ends_at(*rate),
             (Self::TokenBucket(state), _) => state.at,
             (Self::Concurrency(state), _) => state.ends_at(),
-        }
+        };
+        ends_at.saturating_add(LATE_MS).min(MAX)
     }
 }

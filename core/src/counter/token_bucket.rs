@@ -1,5 +1,7 @@
 //! A bucket that fills again at a steady rate: the generic cell rate algorithm (ITU-T I.371), kept in whole numbers.
-//! In any stretch of `t` milliseconds no more is admitted than `burst + rate × t / window`.
+//! In any stretch of `t` milliseconds no more is admitted than `burst + rate × t / window`. Whoever draws as often as
+//! there is something gets exactly the rate, if `burst` is at least the cost and what flows in within a millisecond,
+//! `cost + rate / window`; in a smaller bucket what flows in before the next whole millisecond finds no room.
 //!
 //! What is missing from a full bucket is kept in parts of a token, `window_ms` of which make one: so `rate` parts flow
 //! in each millisecond, and nothing is ever rounded.
@@ -21,6 +23,8 @@ impl TokenBucket {
         let (rate, window_ms) = (rate.max(1), window_ms.max(1));
         self.fill(rate, now);
         let size = burst.saturating_mul(window_ms);
+        // Of a bucket that was larger, or whose tokens had more parts, no more is missing than one can owe.
+        self.missing = self.missing.min(most_missing(size));
         let wanted = cost.saturating_mul(window_ms);
         let admitted = self.missing.checked_add(wanted).is_some_and(|missing| missing <= size);
         if admitted {
@@ -51,10 +55,11 @@ impl TokenBucket {
     ) {
         let Outcome::Used(used) = outcome else { return };
         let (rate, window_ms) = (rate.max(1), window_ms.max(1));
-        self.fill(rate, now);
+        // Only forward: whoever settles may have read the clock long ago.
+        self.fill(rate, now.max(self.at));
         if used > taken {
             let more = (used - taken).saturating_mul(window_ms);
-            let most = burst.saturating_mul(window_ms).saturating_mul(2);
+            let most = most_missing(burst.saturating_mul(window_ms));
             self.missing = self.missing.saturating_add(more).min(most.max(self.missing));
             return;
         }
@@ -74,6 +79,11 @@ impl TokenBucket {
         self.missing = self.missing.saturating_sub(now.saturating_sub(self.at).saturating_mul(rate));
         self.at = now;
     }
+}
+
+/// A bucket is empty, and owes another one.
+fn most_missing(size: u64) -> u64 {
+    size.saturating_mul(2).min(MAX)
 }
 
 #[cfg(test)]
@@ -125,6 +135,23 @@ mod tests {
         let mut state = TokenBucket::default();
         let taken = draw(&mut state, 1, NOW);
         state.settle(10, 1_000, 5, 1, taken.at, Outcome::Used(1_000_000), NOW);
+        assert_eq!(draw(&mut state, 1, NOW).retry_ms, 600);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn settling_never_turns_the_counter_back() {
+        let mut state = TokenBucket::default();
+        let first = draw(&mut state, 1, NOW - 60_000);
+        assert!(draw(&mut state, 5, NOW).admitted);
+        // By a clock that was read when the request came.
+        state.settle(10, 1_000, 5, 1, first.at, Outcome::Used(1), NOW - 60_000);
+        assert_eq!(draw(&mut state, 1, NOW).retry_ms, 100);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_bucket_that_was_larger_owes_no_more_than_this_one_can() {
+        let mut state = TokenBucket::default();
+        assert!(state.draw(1_000, 3_600_000, 1_000, 1_000, NOW).admitted);
         assert_eq!(draw(&mut state, 1, NOW).retry_ms, 600);
     }
 
