@@ -18,7 +18,7 @@ use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
     config::{self, NoFiles},
     content_digest::ContentDigest,
-    counter::{Draw, Quota, Rule, Settlement, Window, memory::Counters},
+    counter::{Draw, Quota, Rule, Settlement, Window, memory::Counters, slices::Slices},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
@@ -34,6 +34,7 @@ use tollgate_core::{
 #[derive(Default)]
 struct Instant {
     counters: Counters,
+    slices: Slices,
     recorded: AtomicU64,
 }
 
@@ -108,6 +109,9 @@ impl Host for Instant {
     }
     fn counters(&self) -> &Counters {
         &self.counters
+    }
+    fn slices(&self) -> &Slices {
+        &self.slices
     }
     fn metered(&self, _: Meter, body: NoBody) -> NoBody {
         body

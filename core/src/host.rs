@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{
     body::Body,
     cache::{CacheKey, Lifetime, Stored},
-    counter::{Draw, Quota, Settlement, memory::Counters},
+    counter::{Draw, Quota, Settlement, memory::Counters, slices::Slices},
     event::Event,
     job::Job,
     meter::Meter,
@@ -67,6 +67,9 @@ pub trait Host: Sized {
 
     /// Counters in the memory of this instance, which never fail and are shared with nobody.
     fn counters(&self) -> &Counters;
+
+    /// Slices of shared limits that this instance holds (`accuracy: leased`).
+    fn slices(&self) -> &Slices;
 
     /// The same body, shown to `meter` while it passes. When it has ended, broken off or been given up, the host
     /// [defers](Self::defer) what the meter says is to be settled.

@@ -460,7 +460,7 @@ fn numbers_agree_with_states_for_a_hundred_thousand_steps() {
                         _ => Outcome::Used(0),
                     };
                     state.settle(&draw.rule, draw.cost, at, outcome, now);
-                    let settlement = Settlement { draw, at, outcome };
+                    let settlement = Settlement { draw, at, outcome, is_local: false };
                     carry_out(&kept, &settlement.numbers(now)).expect("an answer")
                 }
             };

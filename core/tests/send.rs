@@ -10,7 +10,7 @@ use tollgate_core::{
     body::{Body, BodyError, Coding},
     cache::{CacheKey, Lifetime, Stored},
     content_digest::ContentDigest,
-    counter::{Draw, Quota, Settlement, memory::Counters},
+    counter::{Draw, Quota, Settlement, memory::Counters, slices::Slices},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, Peer, Timestamp},
@@ -25,6 +25,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 struct Fake<B> {
     counters: Counters,
+    slices: Slices,
     _body: PhantomData<fn() -> B>,
 }
 struct Threaded;
@@ -83,6 +84,9 @@ impl<B: Body> Host for Fake<B> {
     }
     fn counters(&self) -> &Counters {
         &self.counters
+    }
+    fn slices(&self) -> &Slices {
+        &self.slices
     }
     fn metered(&self, _: Meter, body: B) -> B {
         body

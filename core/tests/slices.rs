@@ -148,8 +148,12 @@ fn play(
                 }
                 let used = &mut all[unsettled[which.index(unsettled.len())]];
                 let amount = used.cost * eighths / 8;
-                let settlement =
-                    Settlement { draw: one(rule, used.cost), at: used.at, outcome: Outcome::Used(amount) };
+                let settlement = Settlement {
+                    draw: one(rule, used.cost),
+                    at: used.at,
+                    outcome: Outcome::Used(amount),
+                    is_local: false,
+                };
                 let now = time - late[used.instance];
                 if let Some(one) = instances[used.instance].settle(&leasing, settlement, now) {
                     shared.settle(&one.draw.rule, one.draw.cost, one.at, one.outcome, now);

@@ -13,6 +13,7 @@ use tollgate_core::{
     counter::{
         Draw, Quota, Settlement,
         memory::{self, Counters},
+        slices::Slices,
     },
     event::Event,
     gateway::Gateway,
@@ -39,6 +40,9 @@ use crate::{
 
 /// Jobs that run at the same time, at most. There is one for each issuer of tokens, as a rule.
 const MAX_JOBS: usize = 256;
+
+/// Limits whose slices are held at the same time, each for whom it counts.
+const MAX_SLICES: usize = 65_536;
 
 /// What a host is made of.
 #[derive(Debug)]
@@ -74,6 +78,7 @@ struct Inner {
     clock: Clock,
     client: Client,
     counters: Counters,
+    slices: Slices,
     cache: ResponseCache,
     access_log: AccessLog,
     metrics: Arc<Metrics>,
@@ -90,6 +95,7 @@ impl NativeHost {
             clock: settings.clock,
             client: Client::default(),
             counters: Counters::new(settings.counter_capacity),
+            slices: Slices::new(MAX_SLICES),
             cache: ResponseCache::new(settings.cache_bytes),
             access_log: settings.access_log,
             metrics: Arc::new(metrics),
@@ -159,6 +165,10 @@ impl Host for NativeHost {
 
     fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    fn slices(&self) -> &Slices {
+        &self.0.slices
     }
 
     fn metered(&self, meter: Meter, body: NativeBody) -> NativeBody {

@@ -21,8 +21,8 @@ pub use self::{
     hmac::{Hmac, SharedKey},
     jwt_validation::{JwtValidation, Mode, TrustedIssuer},
     limit::{
-        Budget, Common, Concurrency, Cost, CostText, Exempt, FixedWindow, LongCost, LongTierRate, OnCancel,
-        OnStoreError, Scope, SlidingWindow, TierRate, Tiers, TokenBucket,
+        Accuracy, Budget, Common, Concurrency, Cost, CostText, Exempt, FixedWindow, LongCost, LongTierRate,
+        OnCancel, OnStoreError, Scope, SlidingWindow, TierRate, Tiers, TokenBucket,
     },
     mtls::{Certificate, CertificateIssuer, IdentityFrom, Mtls},
     oauth_introspection::{ClientAuth, OAuthIntrospection},

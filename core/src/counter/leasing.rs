@@ -29,6 +29,7 @@ const BUCKET_SLICES: u64 = 20;
 /// once. What a token bucket is handed back is less what flowed in since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leasing {
+    max_overshoot: u64,
     rule: Rule,
     shared: Rule,
     slice: u64,
@@ -99,7 +100,12 @@ impl Leasing {
             }
             _ => ((max_overshoot / SLICES).max(1), 0),
         };
-        Ok(Self { rule, shared, slice, slice_ms, flows_ms })
+        Ok(Self { max_overshoot, rule, shared, slice, slice_ms, flows_ms })
+    }
+
+    /// How much more than the limit may be admitted.
+    pub const fn max_overshoot(&self) -> u64 {
+        self.max_overshoot
     }
 
     /// What is limited.

@@ -265,7 +265,7 @@ impl Shard {
         // Where nobody collects, what is lost is lost until its time has passed: too little is admitted, not too much.
         if rest > 0 && self.back.len() < capacity {
             draw.cost = rest;
-            self.back.push(Settlement { draw, at, outcome: Outcome::Used(0) });
+            self.back.push(Settlement { draw, at, outcome: Outcome::Used(0), is_local: false });
         }
     }
 
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(asked, 4);
         assert!(shared.remaining(&leasing.shared(), 60_010) < 250);
         for settlement in slices.collect(61_100) {
-            let Settlement { draw, at, outcome } = settlement;
+            let Settlement { draw, at, outcome, .. } = settlement;
             shared.settle(&draw.rule, draw.cost, at, outcome, 61_100);
         }
         assert_eq!(shared.remaining(&leasing.shared(), 61_100), 250);

@@ -11,7 +11,7 @@ use std::{
 use http::{Request, Response, request, response};
 use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
-    counter::{Draw, Quota, Settlement, memory::Counters},
+    counter::{Draw, Quota, Settlement, memory::Counters, slices::Slices},
     event::Event,
     host::{Host, HostError, HostErrorKind, Timestamp},
     job::{self, Job},
@@ -29,6 +29,9 @@ use crate::{
     observed::{Noted, noted},
 };
 
+/// Slices of limits held at most.
+const FEW_SLICES: usize = 1_024;
+
 /// Responses kept at most.
 const MOST_KEPT: usize = 10_000;
 
@@ -40,6 +43,7 @@ pub(crate) struct FakeHost<W> {
     now: AtomicU64,
     thrown: AtomicU64,
     counters: Counters,
+    slices: Slices,
     cache: Mutex<HashMap<CacheKey, Kept>>,
     jobs: Mutex<Vec<Job>>,
     event: Mutex<Option<(Noted, Option<Trail>)>>,
@@ -60,6 +64,7 @@ impl<W: World> FakeHost<W> {
             now: now.into(),
             thrown: AtomicU64::default(),
             counters: Counters::default(),
+            slices: Slices::new(FEW_SLICES),
             cache: Mutex::default(),
             jobs: Mutex::default(),
             event: Mutex::default(),
@@ -144,6 +149,10 @@ impl<W: World> Host for FakeHost<W> {
 
     fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    fn slices(&self) -> &Slices {
+        &self.slices
     }
 
     fn metered(&self, mut meter: Meter, body: FakeBody) -> FakeBody {

@@ -20,6 +20,10 @@ pub struct Common<'k> {
     pub exempt: &'k Exempt,
     /// What a request costs.
     pub cost: Option<&'k Cost>,
+    /// How exactly it is counted.
+    pub accuracy: Accuracy,
+    /// How far it may be off.
+    pub max_overshoot: Option<u64>,
     /// Where it is counted.
     pub scope: Scope,
     /// When the counters can't be reached.
@@ -33,6 +37,10 @@ pub struct Common<'k> {
 }
 
 macro_rules! limits {
+    (@accuracy $self:ident cost) => { $self.accuracy };
+    (@accuracy $self:ident) => { Accuracy::Exact };
+    (@max_overshoot $self:ident cost) => { $self.max_overshoot };
+    (@max_overshoot $self:ident) => { None };
     ($($(#[$about:meta])* $name:ident { $($(#[$own:meta])* $key:ident: $type:ty,)* } costs $($cost:ident)?;)*) => {
         $(
             $(#[$about])*
@@ -59,6 +67,14 @@ macro_rules! limits {
                     /// says what to reserve and how the answer settles it.
                     #[serde(default)]
                     pub $cost: Option<Cost>,
+                    /// `exact`: each request asks the shared counter. `leased`: an instance draws slices in advance and
+                    /// decides by itself meanwhile, so that most requests ask nobody; then at most `max_overshoot` more
+                    /// than the limit are admitted, by all instances together.
+                    #[serde(default)]
+                    pub accuracy: Accuracy,
+                    /// How much more than the limit may be admitted, with `accuracy: leased`. Slices are a sixteenth of it.
+                    #[serde(default)]
+                    pub max_overshoot: Option<u64>,
                 )?
                 /// `cluster`: counted where `store` says, together with all other instances. `local`: by each for itself.
                 #[serde(default)]
@@ -89,6 +105,8 @@ macro_rules! limits {
                         tiers: self.tiers.as_ref(),
                         exempt: &self.exempt,
                         cost: None$(.or(self.$cost.as_ref()))?,
+                        accuracy: limits!(@accuracy self $($cost)?),
+                        max_overshoot: limits!(@max_overshoot self $($cost)?),
                         scope: self.scope,
                         on_error: self.on_error,
                         shadow: self.shadow,
@@ -170,6 +188,18 @@ fn user_id() -> OneOrMany {
 
 const fn ipv6_prefix() -> u8 {
     64
+}
+
+/// How exactly a limit is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Accuracy {
+    /// Each request asks the shared counter.
+    #[default]
+    Exact,
+    /// Slices are drawn in advance.
+    Leased,
 }
 
 /// Where a limit is counted.

@@ -1,7 +1,7 @@
 //! The kinds of limits: what each is called, which rule of counting it stands for, and how it is put in words. The
 //! arithmetic is [`crate::counter`]'s.
 
-use crate::counter::{Rule, Window};
+use crate::counter::{Leasing, Rule, Window};
 
 /// `FixedWindow`, `SlidingWindow`, `TokenBucket`, `Concurrency`, `Budget`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub(crate) struct Amount {
     pub(crate) rate: u64,
     /// At once. Only a token bucket has one of its own.
     pub(crate) burst: u64,
+    /// How it is leased, where it need not be exact.
+    pub(crate) leasing: Option<Leasing>,
+}
+
+impl Amount {
+    /// So much, counted exactly.
+    pub(crate) const fn exact(rate: u64, burst: u64) -> Self {
+        Self { rate, burst, leasing: None }
+    }
 }
 
 impl Algorithm {
@@ -47,7 +56,7 @@ impl Algorithm {
 
     /// The rule that counters keep to. `lease` names the lease, where there is one.
     pub(crate) const fn rule(self, amount: Amount, lease: u64) -> Rule {
-        let Amount { rate, burst } = amount;
+        let Amount { rate, burst, .. } = amount;
         match self {
             Self::FixedWindow { window_ms } => {
                 Rule::FixedWindow { limit: rate, window: Window::Length(window_ms) }
@@ -73,7 +82,7 @@ impl Algorithm {
     /// Tells the counters of one algorithm and window from those of another, so that no state is read by a rule that
     /// is not its own.
     pub(crate) fn tag(self) -> String {
-        match self.rule(Amount { rate: 0, burst: 0 }, 0) {
+        match self.rule(Amount::exact(0, 0), 0) {
             Rule::FixedWindow { window: Window::Length(length), .. } => format!("window/{length}"),
             Rule::FixedWindow { window: Window::Month, .. } => "window/month".to_owned(),
             Rule::SlidingWindow { window_ms, .. } => format!("sliding/{window_ms}"),

@@ -53,6 +53,11 @@ impl Settings for Limit {
                 Taken::Fixed(taken) => Setting::new("cost", taken, LessIsLooser),
                 Taken::Of(_) => Setting::neutral("cost", cost.shown()),
             },
+            Setting::new(
+                "max_overshoot",
+                amount.leasing.map_or(0, |leasing| leasing.max_overshoot()),
+                MoreIsLooser,
+            ),
             Setting::neutral("scope", if *is_local { "local" } else { "cluster" }),
             Setting::new(
                 "on_error",

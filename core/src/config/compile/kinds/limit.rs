@@ -12,12 +12,12 @@ use crate::{
         length,
         node::Node,
         policy::{
-            Common, Cost as Written, CostText, Kind, OnCancel, OnStoreError, Scope, TierRate,
+            Accuracy, Common, Cost as Written, CostText, Kind, OnCancel, OnStoreError, Scope, TierRate,
             Tiers as WrittenTiers,
         },
         problem::{Problem, nearest},
     },
-    counter::{MAX, Window},
+    counter::{Leasing, MAX, Window},
     policy::{
         cel::expression::{OF_ANSWERS, VARIABLES},
         limit::{
@@ -65,7 +65,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         }
         _ => return None,
     };
-    let amount = Amount { rate, burst: burst.unwrap_or(rate) };
+    let amount = Amount::exact(rate, burst.unwrap_or(rate));
     enough(node, key, rate, bench);
     if let Some(burst) = burst {
         enough(node, "burst", burst, bench);
@@ -99,6 +99,10 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
                 .cure("nothing would be admitted; cost less or allow more"),
         );
     }
+    let mut tiers = tiers.map_or(Some(None), |tiers| tiers.map(Some))?;
+    let mut amount = amount;
+    let amounts = tiers.iter_mut().flat_map(|tiers| tiers.amounts.values_mut());
+    lease(node, algorithm, &common, std::iter::once(&mut amount).chain(amounts), bench);
     Some(Limit {
         algorithm,
         amount,
@@ -106,7 +110,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         quoted: quoted(name),
         per: per?,
         ipv6_prefix: common.ipv6_prefix,
-        tiers: tiers.map_or(Some(None), |tiers| tiers.map(Some))?,
+        tiers,
         exempt: exempt?,
         cost,
         is_local: common.scope == Scope::Local,
@@ -147,6 +151,52 @@ fn countable(
             format!("a `burst` of {} in this `window` is more than can be counted exactly", amount.burst);
         let cure = format!("write a shorter `window`, or a `burst` of at most {most}");
         bench.note(Problem::error(node.span_of("burst"), message).cure(cure));
+    }
+}
+
+/// Slices for all amounts, where they are wanted and can be had.
+fn lease<'a>(
+    node: &Node,
+    algorithm: Algorithm,
+    common: &Common<'_>,
+    amounts: impl Iterator<Item = &'a mut Amount>,
+    bench: &Bench<'_>,
+) {
+    let at = node.span_of("max_overshoot");
+    if common.accuracy == Accuracy::Exact {
+        if common.max_overshoot.is_some() {
+            let problem = Problem::error(at, "a limit that is exact is never overshot");
+            bench.note(problem.cure("add `accuracy: leased`, or leave `max_overshoot` out"));
+        }
+        return;
+    }
+    let Some(max_overshoot) = common.max_overshoot else {
+        let problem = Problem::error(node.span_of("accuracy"), "how much may be overshot is not said");
+        bench.note(problem.cure("add `max_overshoot`: so many more than the limit may be admitted"));
+        return;
+    };
+    if common.scope == Scope::Local {
+        let problem =
+            Problem::error(node.span_of("accuracy"), "what each instance counts for itself is not leased");
+        bench.note(problem.cure("leave `accuracy` and `max_overshoot` out: it is exact"));
+        return;
+    }
+    if common.shadow {
+        let problem = Problem::error(node.span_of("accuracy"), "what is only recorded is not leased");
+        bench.note(problem.cure("leave `accuracy` and `max_overshoot` out while it is a shadow"));
+        return;
+    }
+    for amount in amounts {
+        match Leasing::new(algorithm.rule(*amount, 0), max_overshoot) {
+            Ok(leasing) => amount.leasing = Some(leasing),
+            Err(why) => {
+                bench.note(
+                    Problem::error(at, why.to_string())
+                        .cure("write another `max_overshoot`, or leave `accuracy` out"),
+                );
+                return;
+            }
+        }
     }
 }
 
@@ -234,7 +284,7 @@ fn tiers(written: &WrittenTiers, node: &Node, kind: &Kind, bench: &Bench<'_>) ->
             );
         }
         enough(rates, name, rate, bench);
-        amounts.insert(name.clone(), Amount { rate, burst: burst.unwrap_or(rate) });
+        amounts.insert(name.clone(), Amount::exact(rate, burst.unwrap_or(rate)));
     }
     Some(Tiers { claim: claim?.to_owned(), amounts })
 }
