@@ -1,5 +1,5 @@
 //! `FixedWindow`: so many requests a window. Whom a request counts for is decided here; the counting is
-//! [`crate::window`]'s arithmetic, wherever the host keeps the state.
+//! [`crate::counter`]'s arithmetic, wherever the host keeps the state.
 
 use std::fmt::Write;
 
