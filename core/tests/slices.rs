@@ -379,3 +379,78 @@ fn a_leased_bucket_gives_its_rate_and_asks_seldom() {
     assert_eq!((admitted, refused), (48_000, 0));
     assert!(asked * 8 < admitted, "{asked}");
 }
+
+/// Takes one, at once; and how much was drawn for it.
+fn take(slices: &Slices, shared: &mut State, leasing: &Leasing, now: Timestamp) -> (Quota, u64) {
+    let mut taken = slices.take("k", leasing, 1, now);
+    let mut drawn = 0;
+    loop {
+        match taken {
+            Taken::Here(quota) => return (quota, drawn),
+            Taken::Ask(wish) => {
+                drawn = wish.draw.cost;
+                let quota = shared.draw(&wish.draw.rule, drawn, now);
+                taken = slices.put(leasing, wish, &quota, now);
+            }
+        }
+    }
+}
+
+/// The worst that instances can do: all draw slices at one moment and use them at the last one; then they take whatever
+/// they get. When each was used, from that last moment on.
+fn hoard(rule: Rule, overshoot: u64, moment: Timestamp) -> Vec<Timestamp> {
+    let leasing = Leasing::new(rule, overshoot).expect("it can be leased");
+    let length = length_of(&rule);
+    let all: Vec<Slices> = (0..80).map(|_| Slices::new(16)).collect();
+    let mut shared = State::New;
+    // Each learns that it uses much, in a window of its own.
+    for (number, slices) in (0..).zip(&all) {
+        let now = moment - (100 - number) * 4 * length;
+        while take(slices, &mut shared, &leasing, now).1 < leasing.slice() {}
+        (1..leasing.slice()).for_each(|_| assert_eq!(take(slices, &mut shared, &leasing, now).1, 0));
+    }
+    for slices in &all {
+        take(slices, &mut shared, &leasing, moment);
+    }
+    let mut used = Vec::new();
+    for now in moment + leasing.slice_ms() - 1..moment + 3 * length {
+        for slices in &all {
+            while take(slices, &mut shared, &leasing, now).0.admitted {
+                used.push(now);
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn slices_that_are_hoarded_and_used_at_the_last_moment_overshoot_no_more() {
+    const LIMIT: u64 = 1_000;
+    const OVERSHOOT: u64 = 320;
+    let most = (LIMIT + OVERSHOOT) as usize;
+    for offset in (0..220).step_by(20) {
+        let rule = Rule::SlidingWindow { limit: LIMIT, window_ms: 1_000 };
+        let used = hoard(rule, OVERSHOOT, START + offset);
+        for (first, when) in used.iter().enumerate() {
+            let within = used[first..].iter().take_while(|other| **other < when + 1_000).count();
+            assert!(within <= most, "{within} at {offset}");
+        }
+        assert!(used.len() >= most);
+    }
+    let used = hoard(Rule::TokenBucket { rate: 1_000, window_ms: 1_000, burst: LIMIT }, OVERSHOOT, START);
+    for (first, begins) in used.iter().enumerate() {
+        for (last, ends) in used.iter().enumerate().skip(first).step_by(7) {
+            let flowed = (ends - begins) as usize;
+            assert!(last - first < most + flowed, "{} in {flowed} ms", last - first);
+        }
+    }
+    assert!(used.len() >= most);
+    for before in [1, 10, 500, 999] {
+        let window = Window::Length(1_000);
+        let used = hoard(Rule::FixedWindow { limit: LIMIT, window }, OVERSHOOT, START - before);
+        for when in &used {
+            let within = used.iter().filter(|other| **other / 1_000 == when / 1_000).count();
+            assert!(within <= most, "{within} in a window");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a request holds of its limits: leases, and costs that are not known yet. It is given back or settled however the
+//! request ends.
+
+use http::{Response, header};
+
+use super::asking::Asked;
+use crate::{
+    counter::Draw,
+    facts::Facts,
+    host::Host,
+    job::Job,
+    meter::{Held, Meter},
+};
+
+/// What is to be settled later on.
+pub(super) fn held(asked: Vec<Asked<'_>>, draws: Vec<Draw>, facts: &Facts<'_>) -> Vec<Held> {
+    let mut held = Vec::new();
+    for (Asked { limit, wish, quota, is_local }, draw) in asked.into_iter().zip(draws) {
+        let Some(quota) = quota.filter(|quota| quota.admitted) else { continue };
+        let settle = limit.cost.settle.clone();
+        if settle.is_some() || limit.holds_leases() {
+            let input_tokens = if settle.is_some() { input_tokens(facts) } else { 0 };
+            // What came from a slice was drawn from the shared counter before.
+            let rule = match wish.amount.leasing {
+                Some(leasing) if !is_local => leasing.shared(),
+                _ => draw.rule,
+            };
+            let draw = Draw { rule, ..draw };
+            held.push(Held { draw, at: quota.at, is_local, settle, input_tokens });
+        }
+    }
+    held
+}
+
+/// As many as the request's bytes may be, where their number is told: four bytes a token, as a rule.
+fn input_tokens(facts: &Facts<'_>) -> u64 {
+    let length = facts.head.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    length.unwrap_or_default().div_ceil(4)
+}
+
+/// What is held for a request. Dropped, it is given back: whatever became of the request, it needs it no longer.
+pub(in crate::pipeline) struct Reserved<'h, H: Host> {
+    host: &'h H,
+    held: Vec<Held>,
+    /// The service has been asked, and has not answered.
+    is_sent: bool,
+}
+
+impl<'h, H: Host> Reserved<'h, H> {
+    pub(super) const fn new(host: &'h H, held: Vec<Held>) -> Self {
+        Self { host, held, is_sent: false }
+    }
+
+    /// Whether what the answer says of its cost has to be read from its body.
+    pub(in crate::pipeline) fn reads_usage(&self) -> bool {
+        self.held.iter().any(Held::reads_usage)
+    }
+
+    /// The service is asked from now on.
+    pub(in crate::pipeline) fn send(&mut self) {
+        self.is_sent = true;
+    }
+
+    /// The service has failed, and that costs nothing.
+    pub(in crate::pipeline) fn fail(&mut self) {
+        self.is_sent = false;
+    }
+
+    /// The service has answered: what is held is held until the answer has passed.
+    pub(in crate::pipeline) fn meter(mut self, response: Response<H::Body>) -> Response<H::Body> {
+        let held = std::mem::take(&mut self.held);
+        if held.is_empty() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let meter = Meter::new(held, &head);
+        Response::from_parts(head, self.host.metered(meter, body))
+    }
+}
+
+impl<H: Host> Drop for Reserved<'_, H> {
+    fn drop(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        // The client has left while the service was at work.
+        let is_cancelled = self.is_sent;
+        let settled = self.held.drain(..).map(|held| {
+            let keeps = is_cancelled && held.settle.as_ref().is_some_and(|settle| settle.keeps_cancelled);
+            let used = if keeps { held.draw.cost } else { 0 };
+            held.settled(used)
+        });
+        self.host.defer(Job::Settle(settled.collect()));
+    }
+}
