@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{counter::Settlement, host::Host, keys::KeyRing, provider::Told};
+use crate::{
+    counter::{Settlement, slices::WATCH_MS},
+    host::Host,
+    keys::KeyRing,
+    provider::Told,
+};
 
 /// What is to be done after the response.
 #[derive(Debug)]
@@ -11,6 +16,8 @@ pub enum Job {
     RefreshKeys(Arc<KeyRing>),
     /// Ask a provider of logins again what it says about itself.
     RefreshProvider(Arc<Told>),
+    /// Hand back what is left of slices of limits when they have expired, though nobody draws any more.
+    WatchSlices,
     /// Put right what limits were drawn from, once it is known what was used.
     Settle(Vec<Settlement>),
 }
@@ -21,6 +28,15 @@ pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {
     match job {
         Job::RefreshKeys(ring) => ring.refresh(host).await,
         Job::RefreshProvider(told) => told.refresh(host).await,
+        Job::WatchSlices => {
+            host.sleep(WATCH_MS).await;
+            let collected = host.slices().collect(host.now());
+            if collected.is_empty() {
+                return Ok(());
+            }
+            let settled = host.settle(&collected).await;
+            settled.map_err(|error| format!("slices of limits could not be handed back: {error}"))
+        }
         Job::Settle(settlements) => {
             let (own, shared): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
             host.counters().settle(&own, host.now());

@@ -15,7 +15,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{Draw, Leasing, MAX, Outcome, Quota, Rule, Settlement, leasing::LONGEST_MS};
@@ -24,6 +27,8 @@ use crate::host::Timestamp;
 /// No refusal is remembered for longer: what others hand back is noticed that late.
 const DENIED_MS: u64 = 1_000;
 const SHARDS: usize = 16;
+/// Whoever watches collects after so long: when what was there at the beginning has expired.
+pub const WATCH_MS: u64 = LONGEST_MS + 100;
 
 /// What became of a wish to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub struct Slices {
     per_shard: usize,
     // Clients choose keys: see `memory`.
     secrets: [RandomState; 2],
+    /// Until then somebody is about to collect.
+    watched_until: AtomicU64,
 }
 
 type Name = u128;
@@ -73,6 +80,7 @@ impl Slices {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             per_shard: capacity.div_ceil(SHARDS).max(1),
             secrets: [RandomState::new(), RandomState::new()],
+            watched_until: AtomicU64::new(0),
         }
     }
 
@@ -209,6 +217,25 @@ impl Slices {
         collected
     }
 
+    /// Whether somebody has to see to it that what expires is collected, when nobody comes any more: there are slices,
+    /// and nobody else is about to. Whoever is told so collects within [`WATCH_MS`].
+    pub fn needs_watch(&self, now: Timestamp) -> bool {
+        let until = self.watched_until.load(Ordering::Relaxed);
+        // A watch may have been lost with whoever held it, or the clock was set back.
+        let is_watched = now < until && until - now <= 2 * WATCH_MS;
+        if is_watched || !self.holds_any() {
+            return false;
+        }
+        let next = now.saturating_add(2 * WATCH_MS);
+        self.watched_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn holds_any(&self) -> bool {
+        let holds =
+            |shard: &Mutex<Shard>| !shard.lock().unwrap_or_else(PoisonError::into_inner).expiring.is_empty();
+        self.shards.iter().any(holds)
+    }
+
     /// Of how many counters something is known.
     pub fn len(&self) -> usize {
         let known = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
@@ -226,6 +253,12 @@ impl Slices {
         #[allow(clippy::indexing_slicing, reason = "a number modulo the length is an index")]
         let shard = &self.shards[(name % SHARDS as u128) as usize];
         (name, shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self::new(1_024)
     }
 }
 

@@ -181,7 +181,11 @@ impl Undo {
 
 /// What is left of slices that have expired goes back to the counters from which it came.
 fn collect<H: Host>(host: &H) {
-    settle(host, host.slices().collect(host.now()));
+    let now = host.now();
+    settle(host, host.slices().collect(now));
+    if host.slices().needs_watch(now) {
+        host.defer(Job::WatchSlices);
+    }
 }
 
 fn settle<H: Host>(host: &H, settlements: Vec<Settlement>) {
