@@ -107,6 +107,7 @@ const CASES: &[Case] = cases! {
     "90-mtls-native"
     "91-mtls-workers"
     "92-mtls-of-nobody-workers"
+    "93-limits"
 };
 
 /// What the cases include.

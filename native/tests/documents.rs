@@ -26,10 +26,11 @@ fn every_configuration_in_the_readme_is_valid_on_both_hosts() {
 
 /// Fragments, completed by what they leave out.
 #[test]
-fn every_configuration_in_the_pages_about_identities_is_valid() {
+fn every_configuration_in_the_pages_is_valid() {
     let pages = [
         ("authentication.md", include_str!("../../docs/authentication.md"), 4),
         ("identity.md", include_str!("../../docs/identity.md"), 1),
+        ("limits.md", include_str!("../../docs/limits.md"), 4),
     ];
     for (name, page, least) in pages {
         let shown = blocks(page, "yaml");
