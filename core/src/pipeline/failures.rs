@@ -35,27 +35,26 @@ pub(super) async fn count<H: Host>(
         return refusal;
     };
     let at = gateway.places.at(KEY);
-    let drawn = host.draw(&[failures.draw(facts.client)]).await;
-    match drawn.as_deref() {
-        Ok([quota]) => {
-            failures.note(facts.client, quota, facts.now);
-            account.note(|| Step::new(ROOM, at, failures.said_counted(facts.client, quota)));
-            match quota.admitted {
-                true => refusal,
-                false => Refusal::TooManyFailures { left_ms: quota.reset_ms },
-            }
-        }
-        // The credential is refused anyhow: what is not counted can be tried again, and that is all. Refusing
-        // everybody would let whoever floods the counters lock all others out.
-        uncounted => {
-            let why = uncounted.err().map_or_else(|| "no quota".to_owned(), ToString::to_string);
+    let draw = [failures.draw(facts.client)];
+    let quotas = match host.draw(&draw).await {
+        Ok(quotas) => quotas,
+        // The credential is refused anyhow, so there is nothing to be denied; refusing everybody would let whoever floods
+        // the counters lock all others out. Until they are there again this instance counts for itself.
+        Err(error) => {
             let before = account.detail.take().map_or_else(String::new, |detail| format!("{detail}; "));
-            account.detail = Some(format!("{before}the failure could not be counted: {why}"));
+            account.detail = Some(format!("{before}the failure is counted by this instance alone: {error}"));
             account.note(|| {
-                let text = "the counters can't be reached; this failure is not counted";
+                let text = "the counters can't be reached; this instance counts for itself";
                 Step::new(ROOM, at, Said::new(Verdict::Fail, text))
             });
-            refusal
+            host.counters().draw(&draw, host.now())
         }
+    };
+    let Some(quota) = quotas.first() else { return refusal };
+    failures.note(facts.client, quota, facts.now);
+    account.note(|| Step::new(ROOM, at, failures.said_counted(facts.client, quota)));
+    match quota.admitted {
+        true => refusal,
+        false => Refusal::TooManyFailures { left_ms: quota.reset_ms },
     }
 }
