@@ -7,7 +7,7 @@ mod reserved;
 pub(super) use self::reserved::Reserved;
 use self::{
     asking::{Asked, attempt, patience},
-    reserved::held,
+    reserved::{held, leases},
 };
 use super::account::Account;
 use crate::{
@@ -33,6 +33,7 @@ pub(super) async fn draw<'h, H: Host>(
     if asked.is_empty() {
         return Ok(Reserved::new(host, Vec::new()));
     }
+    let mut reserved = Reserved::new(host, leases(&asked, &draws));
     let mut waited_ms = 0;
     let mut place = None;
     let admitted = loop {
@@ -64,10 +65,12 @@ pub(super) async fn draw<'h, H: Host>(
     let drawn: Vec<Drawn> =
         enforced.filter_map(|one| Some(Drawn::new(one.limit, one.wish.amount.rate, one.quota?))).collect();
     if !admitted {
+        reserved.hold(Vec::new());
         return Err(Refusal::RateLimited(drawn));
     }
     account.drawn = drawn;
-    Ok(Reserved::new(host, held(asked, draws, facts)))
+    reserved.hold(held(asked, draws, facts));
+    Ok(reserved)
 }
 
 /// What is wanted of which limits; a draw for each.

@@ -27,6 +27,15 @@ use crate::{
 /// Requests that wait at one limit at most; further ones are refused at once.
 const MOST_WAITING: u64 = 1_000;
 
+/// What refusals are called where it can't be told whether there is enough: that says nothing of the configuration.
+pub const UNAVAILABLE: [&str; 5] = [
+    "fixed_window.unavailable",
+    "sliding_window.unavailable",
+    "token_bucket.unavailable",
+    "concurrency.unavailable",
+    "budget.unavailable",
+];
+
 /// A limit.
 #[derive(Debug)]
 pub struct Limit {

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use tollgate_core::policy::limit::UNAVAILABLE;
+
 use super::{
     outcome::Outcome,
     record::{Record, Unusable},
@@ -94,7 +96,7 @@ impl Tally {
 
 /// What services and platforms did then is no matter of the configuration.
 fn is_as_recorded(outcome: &Outcome, record: &Record) -> bool {
-    let ours = |reason: &&str| !reason.starts_with("upstream.") && *reason != "fixed_window.unavailable";
+    let ours = |reason: &&str| !reason.starts_with("upstream.") && !UNAVAILABLE.contains(reason);
     let refusal = outcome.refusal.as_ref().map(|(_, reason)| reason.as_str());
     outcome.route == record.route && refusal == record.refusal.as_deref().filter(ours)
 }

@@ -12,6 +12,22 @@ use crate::{
     meter::{Held, Meter},
 };
 
+/// Leases that are about to be drawn. Whoever gives up meanwhile, a client that leaves or a store that does not answer in
+/// time, does not know whether they were: they are handed back, which is nothing where they were not, for they have
+/// names. Of what has none nobody knows whether it was drawn, so it stays taken until its time has passed.
+pub(super) fn leases(asked: &[Asked<'_>], draws: &[Draw]) -> Vec<Held> {
+    let leases = asked.iter().zip(draws).filter(|(one, _)| one.limit.holds_leases());
+    leases
+        .map(|(one, draw)| Held {
+            draw: draw.clone(),
+            at: 0,
+            is_local: one.is_local,
+            settle: None,
+            input_tokens: 0,
+        })
+        .collect()
+}
+
 /// What is to be settled later on.
 pub(super) fn held(asked: Vec<Asked<'_>>, draws: Vec<Draw>, facts: &Facts<'_>) -> Vec<Held> {
     let mut held = Vec::new();
@@ -50,6 +66,11 @@ pub(in crate::pipeline) struct Reserved<'h, H: Host> {
 impl<'h, H: Host> Reserved<'h, H> {
     pub(super) const fn new(host: &'h H, held: Vec<Held>) -> Self {
         Self { host, held, is_sent: false }
+    }
+
+    /// This is held from now on, and nothing else.
+    pub(super) fn hold(&mut self, held: Vec<Held>) {
+        self.held = held;
     }
 
     /// Whether what the answer says of its cost has to be read from its body.

@@ -1,6 +1,7 @@
 //! The kinds of limits: what each is called, which rule of counting it stands for, and how it is put in words. The
 //! arithmetic is [`crate::counter`]'s.
 
+use super::UNAVAILABLE;
 use crate::counter::{Leasing, Rule, Window};
 
 /// `FixedWindow`, `SlidingWindow`, `TokenBucket`, `Concurrency`, `Budget`.
@@ -45,12 +46,13 @@ impl Algorithm {
 
     /// What refusals are called where it can't be told whether there is enough.
     pub(crate) const fn unavailable(self) -> &'static str {
+        let [fixed_window, sliding_window, token_bucket, concurrency, budget] = UNAVAILABLE;
         match self {
-            Self::FixedWindow { .. } => "fixed_window.unavailable",
-            Self::SlidingWindow { .. } => "sliding_window.unavailable",
-            Self::TokenBucket { .. } => "token_bucket.unavailable",
-            Self::Concurrency { .. } => "concurrency.unavailable",
-            Self::Budget { .. } => "budget.unavailable",
+            Self::FixedWindow { .. } => fixed_window,
+            Self::SlidingWindow { .. } => sliding_window,
+            Self::TokenBucket { .. } => token_bucket,
+            Self::Concurrency { .. } => concurrency,
+            Self::Budget { .. } => budget,
         }
     }
 
