@@ -107,6 +107,11 @@ const CASES: &[Case] = cases! {
     "90-mtls-native"
     "91-mtls-workers"
     "92-mtls-of-nobody-workers"
+    "100-store-without-url"
+    "101-store-of-this-process"
+    "102-store-url"
+    "103-store-url-of-a-cluster"
+    "104-store-url-insecure"
 };
 
 /// What the cases include.

@@ -1,0 +1,100 @@
+//! Several processes that count together.
+
+use std::{thread, time::Duration};
+
+use super::around::{Client, Gateway, Load, Redis, is_missing, upstream};
+
+#[test]
+fn four_processes_admit_exactly_the_limit() {
+    if is_missing() {
+        return;
+    }
+    const LIMIT: usize = 10_000;
+    let redis = Redis::start();
+    let store = format!("type: Redis, url: '{}', timeout_ms: 10000", redis.url());
+    let upstream = upstream();
+    let limit = format!("type: FixedWindow, rate: {LIMIT}, window: 1000d");
+    let gateways: Vec<_> = (0..4).map(|_| Gateway::start(&limit, &store, upstream)).collect();
+    let load = Load::on(&gateways.iter().collect::<Vec<_>>(), 8, Duration::ZERO);
+    // Until all have gone on for a while after the limit.
+    let draws = || gateways.iter().map(|gateway| gateway.metric("tollgate_store_draws_total")).sum::<u64>();
+    while draws() < LIMIT as u64 * 2 {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let all = load.end();
+    let with = |status: u16| all.iter().filter(|answered| answered.status == status).count();
+    println!("{} requests at four processes: {} admitted, {} refused", all.len(), with(200), with(429));
+    assert_eq!((with(200), with(200) + with(429)), (LIMIT, all.len()));
+    for gateway in &gateways {
+        assert_eq!(gateway.metric("tollgate_store_failures_total{reason=\"timeout\"}"), 0);
+        assert_eq!(gateway.metric("tollgate_store_settlements_dropped_total"), 0);
+    }
+}
+
+#[test]
+fn a_new_process_goes_on_where_another_has_ended() {
+    if is_missing() {
+        return;
+    }
+    let redis = Redis::start();
+    let store = format!("type: Redis, url: '{}', timeout_ms: 2000", redis.url());
+    let upstream = upstream();
+    let start = || Gateway::start("type: FixedWindow, rate: 3, window: 1000d", &store, upstream);
+    let first = start();
+    let mut client = Client::connect(first.address);
+    assert_eq!([(); 2].map(|()| client.get().0), [200, 200]);
+    drop(first);
+    let second = start();
+    let mut client = Client::connect(second.address);
+    assert_eq!([(); 2].map(|()| client.get().0), [200, 429]);
+}
+
+#[test]
+fn prefixes_keep_gateways_apart() {
+    if is_missing() {
+        return;
+    }
+    let redis = Redis::start();
+    let upstream = upstream();
+    for prefix in ["one", "two"] {
+        let store = format!("type: Redis, url: '{}', timeout_ms: 2000, prefix: {prefix}", redis.url());
+        let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 1000d", &store, upstream);
+        assert_eq!([gateway.get().0, gateway.get().0], [200, 429]);
+    }
+    assert_eq!(redis.ask("DBSIZE"), ":2");
+}
+
+#[test]
+fn a_script_that_was_forgotten_is_sent_again() {
+    if is_missing() {
+        return;
+    }
+    let redis = Redis::start();
+    let store = format!("type: Redis, url: '{}', timeout_ms: 2000", redis.url());
+    let gateway = Gateway::start("type: FixedWindow, rate: 100, window: 1000d", &store, upstream());
+    for _ in 0..3 {
+        assert_eq!(gateway.get().0, 200);
+        assert_eq!(redis.ask("SCRIPT FLUSH"), "+OK");
+    }
+    assert_eq!(gateway.metric("tollgate_store_outages_total"), 0);
+}
+
+#[test]
+fn the_password_is_shown_nowhere() {
+    if is_missing() {
+        return;
+    }
+    const PASSWORD: &str = "swordfish-42";
+    let redis = Redis::with(&["--requirepass", PASSWORD]);
+    let upstream = upstream();
+    let limit = "type: FixedWindow, rate: 100, window: 1000d";
+    for (password, status) in [(PASSWORD, 200), ("swordfish-43", 503)] {
+        let url = format!("redis://:{password}@127.0.0.1:{}", redis.port);
+        let gateway =
+            Gateway::start(limit, &format!("type: Redis, url: '{url}', timeout_ms: 2000"), upstream);
+        assert_eq!(gateway.get().0, status);
+        let shown = format!("{}{}", gateway.said(), gateway.metrics());
+        assert!(!shown.contains("swordfish"), "{shown}");
+        assert_eq!(status == 503, shown.contains("can't be shared: redis://127.0.0.1:"), "{shown}");
+    }
+}
