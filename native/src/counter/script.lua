@@ -73,7 +73,7 @@ end
 function fixed.settle(s, taken, taken_at, used, now, _, length)
   run(s, length, now)
   if used > taken then
-    s[3] = min(s[3] + used - taken, MAX)
+    s[3] = min(s[3] + (used - taken), MAX)
   elseif bounds(length, taken_at) == s[1] then
     s[3] = max(s[3] - (taken - used), 0)
   end
@@ -150,7 +150,7 @@ function sliding.settle(s, taken, taken_at, used, now, _, window)
   slide(s, window, now)
   if used > taken then
     local part = 3 + s[1] % KEPT
-    s[part] = min(s[part] + used - taken, MAX)
+    s[part] = min(s[part] + (used - taken), MAX)
     return
   end
   local number = floor(taken_at / max(s[2], 1))

@@ -136,14 +136,17 @@ pub(super) async fn run(
     asks: &Asks,
     group: Option<&[usize]>,
 ) -> Result<Value, RedisError> {
-    let known = wire.req_packed_command(&asks.command("EVALSHA", &NAME, group)).await;
-    match known {
+    match ask(wire, &asks.command("EVALSHA", &NAME, group)).await {
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            wire.req_packed_command(&asks.command("EVAL", SCRIPT, group)).await
+            ask(wire, &asks.command("EVAL", SCRIPT, group)).await
         }
-        // A reply that says no is a value until somebody looks.
-        other => other.and_then(Value::extract_error),
+        other => other,
     }
+}
+
+async fn ask(wire: &mut impl ConnectionLike, command: &Cmd) -> Result<Value, RedisError> {
+    // An answer that says no is a value until somebody looks.
+    wire.req_packed_command(command).await.and_then(Value::extract_error)
 }
 
 /// One quota a question, in the same order.

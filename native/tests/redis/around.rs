@@ -194,7 +194,7 @@ impl Gateway {
         let path = folder.join("tollgate.yaml");
         fs::write(&path, &text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["run", "--listen", "127.0.0.1:0"])
+            .args(["run", "--listen", "127.0.0.1:0", "--config"])
             .arg(&path)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

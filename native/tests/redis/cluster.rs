@@ -8,7 +8,7 @@ use tollgate_core::{
     counter::{Draw, Rule, Window},
 };
 
-use super::around::{Redis, is_missing, until};
+use super::around::{Redis, free_port, is_missing, until};
 
 /// A store as it is written.
 pub(crate) fn store(keys: &str) -> Store {
@@ -26,16 +26,18 @@ pub(crate) fn shared(keys: &str) -> Shared {
 
 /// Three masters that know each other, each with a third of the slots.
 fn masters() -> Vec<Redis> {
-    let one = || Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]);
-    let masters: Vec<_> = (0..3).map(|_| one()).collect();
+    let buses = [(); 3].map(|()| free_port().to_string());
+    let one = |bus: &String| {
+        Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", bus])
+    };
+    let masters: Vec<_> = buses.iter().map(one).collect();
     for (master, slots) in masters.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
         assert_eq!(master.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}")), "+OK");
-        assert_eq!(master.ask(&format!("CLUSTER MEET 127.0.0.1 {}", masters[0].port)), "+OK");
+        assert_eq!(master.ask(&format!("CLUSTER MEET 127.0.0.1 {} {}", masters[0].port, buses[0])), "+OK");
     }
     for master in &masters {
         until("the cluster is one", Duration::from_secs(20), || {
             master.ask("CLUSTER INFO").contains("cluster_state:ok")
-                && master.ask("CLUSTER COUNT-FAILURE-REPORTS x").starts_with('-')
         });
     }
     masters

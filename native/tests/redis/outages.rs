@@ -124,8 +124,10 @@ fn a_connection_that_was_closed_while_idle_costs_no_request() {
     }
     let redis = Redis::start();
     let gateway = gateway(&redis, "deny");
-    for _ in 0..20 {
-        assert_eq!(gateway.get().0, 200);
+    for _ in 0..3 {
+        // One that is closed again and again is another matter.
+        wait(Duration::from_millis(1_100));
+        assert_eq!([(); 8].map(|()| gateway.get().0), [200; 8]);
         assert!(redis.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(':'));
     }
 }

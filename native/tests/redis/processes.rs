@@ -98,3 +98,18 @@ fn the_password_is_shown_nowhere() {
         assert_eq!(status == 503, shown.contains("can't be shared: redis://127.0.0.1:"), "{shown}");
     }
 }
+
+#[test]
+fn the_permissions_that_the_documentation_names_are_enough() {
+    if is_missing() {
+        return;
+    }
+    let page = include_str!("../../../docs/redis.md");
+    let user = page.lines().find(|line| line.starts_with("ACL SETUSER")).unwrap();
+    let redis = Redis::start();
+    assert_eq!(redis.ask(&user.replace("PASSWORD", "hush")), "+OK");
+    let store =
+        format!("type: Redis, url: 'redis://tollgate:hush@127.0.0.1:{}/1', timeout_ms: 2000", redis.port);
+    let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 1000d", &store, upstream());
+    assert_eq!([gateway.get().0, gateway.get().0], [200, 429], "{}", gateway.said());
+}

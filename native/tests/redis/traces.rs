@@ -10,7 +10,7 @@ use std::{
 };
 
 use tollgate::counter::Shared;
-use tollgate_core::counter::{Draw, Outcome, Quota, Rule, Settlement, Window, memory::Counters};
+use tollgate_core::counter::{Draw, MAX, Outcome, Quota, Rule, Settlement, Window, memory::Counters};
 
 use super::{
     around::{Redis, is_missing},
@@ -82,7 +82,7 @@ impl Dice {
         match self.below(16) {
             0 => 0,
             1 => rule.capacity(),
-            2 => rule.capacity().saturating_add(1),
+            2 => (rule.capacity() + 1).min(MAX),
             3 => 1 << 52,
             4 => self.below(1 << 50),
             _ => 1 + self.below(3),
@@ -121,7 +121,7 @@ struct Counter {
 
 async fn tell(shared: &Shared, number: u64) -> u64 {
     let mut dice = Dice(number);
-    let (mine, mut now, mut compared) = (Counters::new(1), dice.begin(), 0);
+    let (mine, mut now, mut compared) = (Counters::new(1_000), dice.begin(), 0);
     let mut counters: Vec<Counter> = (0..1 + dice.below(3))
         .map(|at| {
             let kind = dice.below(4);
@@ -137,7 +137,7 @@ async fn tell(shared: &Shared, number: u64) -> u64 {
                     let (draw, quota) = drawn[dice.below(drawn.len() as u64) as usize].clone();
                     let outcome = match dice.below(5) {
                         0 => Outcome::Held,
-                        1 => Outcome::Used(draw.cost + dice.below(5)),
+                        1 => Outcome::Used((draw.cost + dice.below(5)).min(MAX)),
                         2 => Outcome::Used(draw.cost),
                         _ => Outcome::Used(dice.below(draw.cost + 1)),
                     };

@@ -104,8 +104,12 @@ impl StoreUrl {
         }
         let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        if authority.parse::<http::uri::Authority>().is_err() || authority.starts_with(':') {
-            return Some(("the `url` of a store has no host, or one that is none", FORM));
+        let host = authority.parse::<http::uri::Authority>().ok().filter(|host| {
+            let has_port = host.as_str().len() > host.host().len();
+            !host.host().is_empty() && (!has_port || host.port_u16().is_some())
+        });
+        if host.is_none() {
+            return Some(("the `url` of a store has no host, or a port that is none", FORM));
         }
         if !database.is_empty() && database.parse::<u32>().is_err() {
             let cure = "write `redis://host:6379/0`, or leave the path out";
