@@ -4,6 +4,8 @@
 mod around;
 #[path = "redis/cluster.rs"]
 mod cluster;
+#[path = "redis/hosts.rs"]
+mod hosts;
 #[path = "redis/outages.rs"]
 mod outages;
 #[path = "redis/processes.rs"]

@@ -73,6 +73,9 @@ impl Server {
         let shown = url.shown();
         let unusable = |error: RedisError| format!("the store {shown} can't be used: {}", error.category());
         let info = url.reveal().into_connection_info().map_err(unusable)?;
+        // What library this is is nobody's business, and asks for one more permission.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_redis_settings(settings);
         let password = info.redis_settings().password().map(str::to_owned);
         let client = match cluster {
             false => Kind::One(Client::open(info).map_err(unusable)?),

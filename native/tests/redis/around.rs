@@ -179,6 +179,11 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// `limit` are the keys of the limit, `store` those of the store.
     pub(crate) fn start(limit: &str, store: &str, upstream: SocketAddr) -> Self {
+        Self::with(&[], limit, store, upstream)
+    }
+
+    /// With variables of the environment.
+    pub(crate) fn with(environment: &[(&str, &str)], limit: &str, store: &str, upstream: SocketAddr) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("tollgate-limits-{}-{number}", std::process::id()));
@@ -196,6 +201,7 @@ impl Gateway {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(["run", "--listen", "127.0.0.1:0", "--config"])
             .arg(&path)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

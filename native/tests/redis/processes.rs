@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use super::around::{Client, Gateway, Load, Redis, is_missing, upstream};
+use super::around::{Client, Gateway, Load, Redis, free_port, is_missing, upstream};
 
 #[test]
 fn four_processes_admit_exactly_the_limit() {
@@ -96,6 +96,41 @@ fn the_password_is_shown_nowhere() {
         let shown = format!("{}{}", gateway.said(), gateway.metrics());
         assert!(!shown.contains("swordfish"), "{shown}");
         assert_eq!(status == 503, shown.contains("can't be shared: redis://127.0.0.1:"), "{shown}");
+    }
+}
+
+#[test]
+fn the_store_is_spoken_to_over_tls_and_has_to_prove_who_it_is() {
+    if is_missing() {
+        return;
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/redis/testdata");
+    let [authority, certificate, key] =
+        ["authority.pem", "localhost.pem", "localhost.key"].map(|name| format!("{folder}/{name}"));
+    let port = free_port();
+    let _redis = Redis::with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let upstream = upstream();
+    // The certificate is of this name.
+    let store = format!("type: Redis, url: '${{STORE}}:{port}', timeout_ms: 2000");
+    let limit = "type: FixedWindow, rate: 100, window: 1000d";
+    for (authority, url, status) in [
+        (Some(&*authority), "rediss://localhost", 200),
+        (Some(&*authority), "rediss://127.0.0.1", 503),
+        (None, "rediss://localhost", 503),
+    ] {
+        let trusted = authority.map(|authority| ("SSL_CERT_FILE", authority));
+        let environment: Vec<_> = trusted.into_iter().chain([("STORE", url)]).collect();
+        let gateway = Gateway::with(&environment, limit, &store, upstream);
+        assert_eq!(gateway.get().0, status, "{}", gateway.said());
     }
 }
 
