@@ -90,6 +90,15 @@ impl Redis {
         if first.starts_with('$') { lines.next()?.ok() } else { Some(first) }
     }
 
+    /// How many connections there are, besides the one that asks.
+    pub(crate) fn connections(&self) -> usize {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        write!(stream, "INFO clients\r\n").unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let clients = lines.find_map(|line| line.strip_prefix("connected_clients:")?.parse::<usize>().ok());
+        clients.unwrap() - 1
+    }
+
     /// Ends it as a crash does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -77,12 +77,13 @@ async fn in_another_store_counters_start_anew_and_the_former_is_left() {
     let host = host(&one);
     assert!(host.draw(&draw(1)).await.unwrap()[0].admitted);
     assert!(!host.draw(&draw(1)).await.unwrap()[0].admitted);
+    assert_eq!(one.connections(), 1);
     host.count_in(&at(&two)).unwrap();
     assert!(host.draw(&draw(1)).await.unwrap()[0].admitted);
-    until("the former connection is closed", async || one.ask("CLIENT KILL TYPE normal") == ":0").await;
+    until("the former connection is closed", async || one.connections() == 0).await;
     host.count_in(&store("type: Memory")).unwrap();
     assert!(host.draw(&draw(1)).await.unwrap()[0].admitted);
-    until("the latter connection is closed", async || two.ask("CLIENT KILL TYPE normal") == ":0").await;
+    until("the latter connection is closed", async || two.connections() == 0).await;
     // Who comes back finds what was left there.
     host.count_in(&at(&one)).unwrap();
     assert!(!host.draw(&draw(1)).await.unwrap()[0].admitted);
