@@ -52,8 +52,8 @@ pub(super) struct Server {
 }
 
 enum Kind {
-    One(Client),
-    Cluster(ClusterClient),
+    One(Box<Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 /// A connection. Clones are the same.
@@ -78,8 +78,8 @@ impl Server {
         let info = info.set_redis_settings(settings);
         let password = info.redis_settings().password().map(str::to_owned);
         let client = match cluster {
-            false => Kind::One(Client::open(info).map_err(unusable)?),
-            true => Kind::Cluster(
+            false => Kind::One(Box::new(Client::open(info).map_err(unusable)?)),
+            true => Kind::Cluster(Box::new(
                 ClusterClientBuilder::new([info])
                     .connection_timeout(patience_to_connect(patience))
                     .response_timeout(patience)
@@ -88,7 +88,7 @@ impl Server {
                     .max_retry_wait(20)
                     .build()
                     .map_err(unusable)?,
-            ),
+            )),
         };
         Ok(Self { client, shown, password, patience, metrics, is_down: AtomicBool::new(false) })
     }
