@@ -142,6 +142,7 @@ impl Server {
         }
     }
 
+    /// Says that there is an outage, or that it is over.
     fn tell(&self, failure: Option<&Failure>) {
         let was_down = self.is_down.swap(failure.is_some(), Ordering::Relaxed);
         match failure {
@@ -242,6 +243,7 @@ enum State {
 /// The connection of one thread.
 #[derive(Debug)]
 pub(super) struct Link {
+    server: Arc<Server>,
     state: watch::Sender<State>,
     keeper: JoinHandle<()>,
 }
@@ -250,16 +252,16 @@ impl Link {
     /// A connection that is kept by this thread's runtime, until `open` says that nobody wants it any more.
     pub(super) fn new(server: Arc<Server>, mut open: watch::Receiver<()>) -> Self {
         let state = watch::Sender::new(State::Making);
-        let kept = state.clone();
+        let (kept, keeping) = (state.clone(), server.clone());
         let keeper = tokio::spawn(async move {
             tokio::select! {
                 // Nothing is ever sent: this is the end of the sender.
                 _ = open.changed() => {}
-                () = keep(&server, &kept) => {}
+                () = keep(&keeping, &kept) => {}
             }
             kept.send_replace(State::Down);
         });
-        Self { state, keeper }
+        Self { server, state, keeper }
     }
 
     /// Whether somebody still sees to it. A runtime may end before its thread does.
@@ -288,6 +290,10 @@ impl Link {
 
     /// Reports what came of a question over a connection.
     pub(super) fn failed(&self, number: u64, failure: &Failure) {
+        if let Failure::Away(_) = failure {
+            // Whoever keeps the connection may find nothing wrong with it.
+            self.server.tell(Some(failure));
+        }
         let next = match failure {
             // Perhaps it was only this connection: a new one will tell, in no time.
             Failure::Dropped(_) => State::Making,
@@ -313,7 +319,6 @@ async fn keep(server: &Server, state: &watch::Sender<State>) {
             Ok(wire) => {
                 number += 1;
                 let since = Instant::now();
-                server.tell(None);
                 let connection = server.metrics.connection();
                 state.send_replace(State::Up(Line { wire: wire.clone(), number }));
                 let failure = look_after(server, state, &wire).await;
@@ -343,7 +348,11 @@ async fn look_after(server: &Server, state: &watch::Sender<State>, wire: &Wire) 
             () = sleep(LOOKS) => {}
         }
         let failure = match timeout(patience_to_connect(server.patience), wire.look()).await {
-            Ok(Ok(())) => continue,
+            // Only now is it said that all is well: what fails again at once would fill the log.
+            Ok(Ok(())) => {
+                server.tell(None);
+                continue;
+            }
             Ok(Err(error)) => server.failure(&error),
             Err(_) => Failure::Late,
         };

@@ -53,7 +53,8 @@ fn killed_and_back(on_error: &str, meanwhile: u16) {
     let restarted = Instant::now();
     let back = redis.restart();
     let recovered = recovered(&gateway, back);
-    wait(Duration::from_millis(1_000));
+    // Long enough for the log to trust it.
+    wait(Duration::from_millis(1_700));
     let all = load.end();
     let (before, down) = (within(&all, all[0].at, killed), within(&all, killed, restarted));
     let after = within(&all, back + Duration::from_secs(1), Instant::now());
@@ -130,4 +131,25 @@ fn a_connection_that_was_closed_while_idle_costs_no_request() {
         assert_eq!([(); 8].map(|()| gateway.get().0), [200; 8]);
         assert!(redis.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(':'));
     }
+}
+
+#[test]
+fn a_store_that_has_become_a_replica_is_told_of_once() {
+    if is_missing() {
+        return;
+    }
+    let redis = Redis::start();
+    let gateway = gateway(&redis, "deny");
+    assert_eq!(gateway.get().0, 200);
+    assert_eq!(redis.ask(&format!("REPLICAOF 127.0.0.1 {}", super::around::free_port())), "+OK");
+    let load = Load::on(&[&gateway], 2, Duration::from_millis(2));
+    wait(Duration::from_millis(700));
+    assert_eq!(redis.ask("REPLICAOF NO ONE"), "+OK");
+    let back = Instant::now();
+    wait(Duration::from_millis(1_500));
+    let all = load.end();
+    let after = within(&all, back + Duration::from_millis(500), Instant::now());
+    assert!(!after.is_empty() && after.iter().all(|one| one.status == 200), "{after:?}");
+    let said = gateway.said();
+    assert_eq!(said.matches("limits can't be shared").count(), 1, "{said}");
 }
