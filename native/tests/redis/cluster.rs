@@ -1,6 +1,6 @@
 //! Counters that are spread over the nodes of a cluster.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate::{counter::Shared, metrics::StoreMetrics};
 use tollgate_core::{
@@ -85,4 +85,43 @@ async fn draws_from_several_nodes_never_admit_too_much_and_leave_nothing_behind(
     }
     let keys = masters.iter().filter(|master| master.ask("DBSIZE") != ":0").count();
     assert!(keys > 1, "all keys live on one node");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_costs_no_request_more_than_the_timeout() {
+    if is_missing() {
+        return;
+    }
+    let mut masters = tokio::task::spawn_blocking(masters).await.unwrap();
+    let shared = shared(&format!("type: Redis, url: '{}', cluster: true, timeout_ms: 200", masters[0].url()));
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let all_are_counted = async || {
+        for key in keys {
+            if shared.draw(&[draw(key, 1_000_000)], 5).await.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    assert!(all_are_counted().await);
+    masters[2].kill();
+    let (killed, mut slowest, mut failed) = (Instant::now(), Duration::ZERO, 0);
+    while killed.elapsed() < Duration::from_secs(2) {
+        for key in keys {
+            let begun = Instant::now();
+            failed += u64::from(shared.draw(&[draw(key, 1_000_000)], 5).await.is_err());
+            slowest = slowest.max(begun.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let back = masters[2].restart();
+    while !all_are_counted().await {
+        assert!(back.elapsed() < Duration::from_secs(10), "the cluster does not recover");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!(
+        "a node died: {failed} draws failed, the slowest took {slowest:?}, all well after {:?}",
+        back.elapsed()
+    );
+    assert!(failed > 0 && slowest < Duration::from_millis(600), "{slowest:?}");
 }
