@@ -255,3 +255,22 @@ fn values_of_variables_and_secrets_are_never_shown() {
     assert!(lines.iter().any(|line| line.contains("→ [http://${SECRET}]")), "{lines:?}");
     assert_eq!(lines.len(), 5, "{lines:?}");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_store_is_compared_and_its_password_never_shown() {
+    let old =
+        with("store: {type: Redis, url: 'redis://:hunter2@a/1'}\nservices: {a: {endpoints: ['http://a']}}");
+    let moved =
+        told(&old, &old.replace("hunter2@a", "hunter3@b").replace("'}", "', timeout_ms: 9, prefix: p}"));
+    let changed = [
+        "changed (3)",
+        "store.prefix: tollgate → p  old:2 → new:2",
+        "store.timeout_ms: 50 → 9  old:2 → new:2",
+        "store.url: redis://a/1 → redis://b/1  old:2 → new:2",
+    ];
+    assert_eq!(moved, changed);
+    let another = told(&old, &old.replace("hunter2", "hunter3"));
+    assert_eq!(another[1], "store.url: redis://a/1 → redis://a/1, with another password  old:2 → new:2");
+    let filled = told(&old, &old.replace("hunter2", "${SECRET:-hunter3}"));
+    assert!(!format!("{filled:?}").contains("hunter"), "{filled:?}");
+}

@@ -108,6 +108,11 @@ const CASES: &[Case] = cases! {
     "91-mtls-workers"
     "92-mtls-of-nobody-workers"
     "93-limits"
+    "100-store-without-url"
+    "101-store-of-this-process"
+    "102-store-url"
+    "103-store-url-of-a-cluster"
+    "104-store-url-insecure"
 };
 
 /// What the cases include.

@@ -6,10 +6,12 @@ mod random;
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use http::{Request, Response, request, response};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tollgate_core::{
     cache::{CacheKey, Lifetime, Stored},
+    config::document::Store,
     counter::{
         Draw, Quota, Settlement,
         memory::{self, Counters},
@@ -32,6 +34,7 @@ use crate::{
     cache::ResponseCache,
     client::Client,
     clock::Clock,
+    counter::Shared,
     log::AccessLog,
     metrics::Metrics,
     password::Passwords,
@@ -79,6 +82,8 @@ struct Inner {
     client: Client,
     counters: Counters,
     slices: Slices,
+    /// Where limits are counted that other processes count too.
+    shared: ArcSwapOption<Shared>,
     cache: ResponseCache,
     access_log: AccessLog,
     metrics: Arc<Metrics>,
@@ -96,6 +101,7 @@ impl NativeHost {
             client: Client::default(),
             counters: Counters::new(settings.counter_capacity),
             slices: Slices::new(MAX_SLICES),
+            shared: ArcSwapOption::empty(),
             cache: ResponseCache::new(settings.cache_bytes),
             access_log: settings.access_log,
             metrics: Arc::new(metrics),
@@ -113,6 +119,14 @@ impl NativeHost {
     /// Trails of requests, for whoever may see them.
     pub fn trails(&self) -> &Arc<Trails> {
         &self.0.trails
+    }
+
+    /// Counts where this says from now on. Nothing is carried over: in another store counters start anew, and the
+    /// connections to the former one are closed when nobody uses them any more.
+    pub fn count_in(&self, store: &Store) -> Result<(), String> {
+        let shared = Shared::new(store, self.0.metrics.store())?;
+        self.0.shared.store(shared.map(Arc::new));
+        Ok(())
     }
 
     /// Ends the access log when all of it is written. Blocks for as long as the disk does.
@@ -155,12 +169,21 @@ impl Host for NativeHost {
     }
 
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError> {
-        Ok(self.0.counters.draw(draws, self.now()))
+        match self.0.shared.load_full() {
+            None => Ok(self.0.counters.draw(draws, self.now())),
+            // Boxed: every request would carry room for it.
+            Some(shared) => Box::pin(shared.draw(draws, self.now())).await,
+        }
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<(), HostError> {
-        self.0.counters.settle(settlements, self.now());
-        Ok(())
+        match self.0.shared.load_full() {
+            None => {
+                self.0.counters.settle(settlements, self.now());
+                Ok(())
+            }
+            Some(shared) => Box::pin(shared.settle(settlements, self.now())).await,
+        }
     }
 
     fn counters(&self) -> &Counters {
@@ -216,7 +239,13 @@ impl Host for NativeHost {
 
     fn defer(&self, job: Job) {
         if let Job::Settle(settlements) = &job {
-            self.0.counters.settle(settlements, self.now());
+            let Some(shared) = self.0.shared.load_full() else {
+                self.0.counters.settle(settlements, self.now());
+                return;
+            };
+            // Not with the other jobs: those are few and slow, these many and quick.
+            let (host, many) = (self.clone(), settlements.len());
+            shared.later(many, async move { job::run(&host, job).await });
             return;
         }
         // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.

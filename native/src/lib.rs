@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 mod compress;
+pub mod counter;
 pub mod files;
 pub mod host;
 mod idle;

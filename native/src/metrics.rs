@@ -4,6 +4,7 @@
 //! What happened to single requests stands in the access log.
 
 mod keys;
+mod store;
 
 use std::{
     fmt::{self, Write},
@@ -15,6 +16,8 @@ use std::{
 
 use tollgate_core::{event::Event, keys::Standing};
 
+pub(crate) use self::store::Failed;
+pub use self::store::StoreMetrics;
 use crate::log::AccessLog;
 
 /// The content type of [`Metrics::render`].
@@ -68,6 +71,7 @@ pub struct Metrics {
     /// Deferred jobs for which there was no room.
     pub(crate) jobs_dropped: Count,
     log_lost: Arc<Count>,
+    store: Arc<StoreMetrics>,
 }
 
 impl Metrics {
@@ -101,11 +105,19 @@ impl Metrics {
         Gauged::of(&self.connections)
     }
 
+    /// What is counted of counters that are shared.
+    pub fn store(&self) -> &Arc<StoreMetrics> {
+        &self.store
+    }
+
     /// The text exposition format, version 0.0.4.
     pub fn render(&self, keys: &[Standing]) -> String {
         let mut text = String::with_capacity(4096);
         // Writing to a `String` does not fail.
-        let _ = self.write(&mut text).and_then(|()| keys::write(&mut text, keys));
+        let _ = self
+            .write(&mut text)
+            .and_then(|()| keys::write(&mut text, keys))
+            .and_then(|()| self.store.write(&mut text));
         text
     }
 

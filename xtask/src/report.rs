@@ -19,6 +19,11 @@ pub(crate) type Outcome<T = ()> = Result<T, Stop>;
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
+/// Whether nothing may be skipped.
+pub(crate) fn is_ci() -> bool {
+    matches!(env::var("CI").as_deref(), Ok("true" | "1"))
+}
+
 /// The steps so far.
 pub(crate) struct Report {
     ci: bool,
@@ -27,7 +32,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { ci: matches!(env::var("CI").as_deref(), Ok("true" | "1")), lines: Vec::new() }
+        Self { ci: is_ci(), lines: Vec::new() }
     }
 
     /// Announces a step, does it, and notes how it went.

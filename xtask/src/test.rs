@@ -18,6 +18,8 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     })?;
     // Before the native tests, some of which run it in workerd.
     report.step("the Worker with test hooks", edge::build_for_tests)?;
+    // And others need it; without it they are skipped.
+    report.step("a server of Redis", tools::redis_server)?;
     report.step("native tests", || run(&mut cargo("test --workspace --exclude xtask")))?;
     report.step("core's tests in WebAssembly", || {
         tools::wasm_target()?;

@@ -36,6 +36,38 @@ pub(crate) fn node() -> Outcome {
     }
 }
 
+/// A server of Redis, in which limits are shared. Debian's package brings it; nothing else does, and only where whoever
+/// runs this may install packages and nothing may be skipped.
+pub(crate) fn redis_server() -> Outcome {
+    let is_there = || ask(program("redis-server").arg("--version")).is_some();
+    if is_there() {
+        return Ok(());
+    }
+    let missing =
+        || Stop::Missing("`redis-server` is not on the PATH: install the package `redis-server`".into());
+    let is_root = ask(program("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    if !crate::report::is_ci() || !is_root || ask(program("apt-get").arg("--version")).is_none() {
+        return Err(missing());
+    }
+    // The package would start a server of its own, as a service; tests start what they need.
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    let is_ours = !policy.exists() && fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok();
+    if is_ours {
+        let _ = run(program("chmod").arg("755").arg(policy));
+    }
+    let install = || {
+        let mut install = program("apt-get");
+        install.args(["install", "-y", "--no-install-recommends", "redis-server"]);
+        run(install.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    // A fresh machine does not know what packages there are.
+    let installed = install().or_else(|_| run(program("apt-get").arg("update")).and_then(|()| install()));
+    if is_ours {
+        let _ = fs::remove_file(policy);
+    }
+    if installed.is_ok() && is_there() { Ok(()) } else { Err(missing()) }
+}
+
 /// What runs core's tests in Node.js. It reads a format of `wasm-bindgen`'s own that changes with every
 /// release, so it is of exactly the version in the lock file.
 pub(crate) fn wasm_test_runner() -> Outcome<PathBuf> {

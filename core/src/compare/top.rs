@@ -11,7 +11,7 @@ use super::{
     settings::differences,
 };
 use crate::{
-    config::document::{Admin, LogFormat, StoreType},
+    config::document::{Admin, LogFormat, Store, StoreType, StoreUrl},
     gateway::Gateway,
     identity_token::IdentityToken,
 };
@@ -20,6 +20,7 @@ pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
     let (before, after) = (settings(old), settings(new));
     let mut changes = differences(What::GatewayChanged, (&before, &old.places), (&after, &new.places));
     changes.extend(proxies(old, new));
+    changes.extend(store_url(old, new));
     changes.extend(secrets(old, new));
     changes
 }
@@ -35,6 +36,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         StoreType::Memory => "Memory",
         StoreType::Redis => "Redis",
     };
+    let shared = Some(&host.store).filter(|store| store.r#type == StoreType::Redis);
     let mut settings = vec![
         Setting::neutral("public_domain", gateway.public_domain.clone()),
         Setting::new("enforce_domain", gateway.only_host.is_some(), LessIsLooser),
@@ -48,6 +50,9 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::neutral("listeners", Value::set(host.listeners.iter().map(|one| &one.address))),
         Setting::neutral("admin.address", host.admin.as_ref().map(|admin| admin.address.clone())),
         Setting::neutral("store.type", store),
+        Setting::neutral("store.timeout_ms", shared.map(Store::patience_ms)),
+        Setting::neutral("store.prefix", shared.map(|store| store.key_prefix().to_owned())),
+        Setting::neutral("store.cluster", shared.is_some_and(|store| store.cluster)),
         Setting::neutral("store.max_counters", host.store.max_counters),
         Setting::neutral("store.max_cache_bytes", host.store.max_cache_bytes),
         Setting::neutral("telemetry.access_log", format),
@@ -98,6 +103,23 @@ fn proxies(old: &Gateway, new: &Gateway) -> Option<Change> {
     };
     let change = Change::new(kind, What::GatewayChanged, old.places.at(key), new.places.at(key));
     Some(change.key(key).values(Some(shown(old)), Some(shown(new))))
+}
+
+/// Of an address with a password only the address is shown, also where it is written as a variable with a default.
+fn store_url(old: &Gateway, new: &Gateway) -> Option<Change> {
+    let url = |gateway: &Gateway| gateway.settings.store.url.clone();
+    let (before, after) = (url(old), url(new));
+    if before == after {
+        return None;
+    }
+    let shown = |url: &StoreUrl| url.shown();
+    let (old_shown, mut new_shown) = (before.as_ref().map(shown), after.as_ref().map(shown));
+    if old_shown == new_shown {
+        new_shown = new_shown.map(|shown| format!("{shown}, with another password"));
+    }
+    let key = "store.url";
+    let change = Change::new(Kind::Changed, What::GatewayChanged, old.places.at(key), new.places.at(key));
+    Some(change.key(key).values(old_shown, new_shown))
 }
 
 /// Secrets are compared and never shown.

@@ -13,7 +13,7 @@ use http::{HeaderName, Method};
 use self::{chain::Chains, kinds::Kinds};
 use super::{
     Files, Host,
-    document::{EncodedSlash, Item, Route as WrittenRoute, Routed, Whole},
+    document::{EncodedSlash, Item, Route as WrittenRoute, Routed, StoreType, Whole},
     findings::Findings,
     node::{Node, Span, Value},
     places::Places,
@@ -223,13 +223,7 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
             );
         }
     }
-    if bench.host == Host::Native && top.store.r#type == super::document::StoreType::Redis {
-        let span = whole.root.get("store").map_or(whole.root.span, |store| store.span_of("type"));
-        bench.note(
-            Problem::error(span, "the store type `Redis` is not carried out by this version")
-                .cure("use `Memory`"),
-        );
-    }
+    check_store(whole, bench);
     let (limits, store) = (&top.limits, &top.store);
     for (owner, key, value) in [
         ("limits", "header_timeout_ms", limits.header_timeout_ms),
@@ -242,6 +236,44 @@ fn check_top(whole: &Whole<'_>, bench: &Bench<'_>) {
             let span = whole.root.get(owner).map_or(whole.root.span, |limits| limits.span_of(key));
             bench.note(Problem::error(span, format!("`{key}` must be at least 1")));
         }
+    }
+}
+
+fn check_store(whole: &Whole<'_>, bench: &Bench<'_>) {
+    let (store, Some(node)) = (&whole.top.store, whole.root.get("store")) else { return };
+    if store.r#type == StoreType::Memory {
+        for key in ["url", "timeout_ms", "prefix", "cluster"] {
+            if node.get(key).is_some() {
+                bench.note(
+                    Problem::error(node.span_of(key), format!("`{key}` is for a store that processes share"))
+                        .cure("write `type: Redis` beside it, or leave it out"),
+                );
+            }
+        }
+        return;
+    }
+    // No message repeats a `url`: a password may stand in it.
+    match &store.url {
+        None => bench.miss(
+            Problem::error(node.span_of("type"), "the store type `Redis` needs a `url`")
+                .cure("say where it is: `url: \"${REDIS_URL}\"`, such as `redis://127.0.0.1:6379`"),
+        ),
+        Some(url) => {
+            if let Some((what, cure)) = url.fault(store.cluster) {
+                bench.note(Problem::error(node.span_of("url"), what).cure(cure));
+            }
+        }
+    }
+    if !(1..=10_000).contains(&store.patience_ms()) {
+        bench.note(Problem::error(node.span_of("timeout_ms"), "`timeout_ms` must be from 1 to 10000"));
+    }
+    let prefix = store.key_prefix();
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '{' | '}');
+    if prefix.is_empty() || prefix.len() > 64 || !prefix.chars().all(is_plain) {
+        bench.note(
+            Problem::error(node.span_of("prefix"), "`prefix` must be of 1 to 64 visible ASCII characters")
+                .cure("braces are not among them: what stands in braces says which node has a key"),
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod identity_token;
 mod service;
+mod store;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,6 +17,7 @@ use serde::{
 pub use self::{
     identity_token::IdentityToken,
     service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts},
+    store::{Store, StoreType, StoreUrl},
 };
 use super::{
     decode::decode,
@@ -267,35 +269,6 @@ enum NumberOrOff {
 #[expect(dead_code, reason = "only its schema is used")]
 enum Off {
     Off,
-}
-
-/// Where counters live.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct Store {
-    /// `Memory`: in this process. On Workers counters always live in Durable Objects.
-    pub r#type: StoreType,
-    /// Counters kept at most; beyond it those that end soonest are forgotten.
-    pub max_counters: u64,
-    /// Bytes of cached responses kept at most.
-    pub max_cache_bytes: u64,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { r#type: StoreType::Memory, max_counters: 1_000_000, max_cache_bytes: 64 * 1024 * 1024 }
-    }
-}
-
-/// A kind of store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum StoreType {
-    /// In this process.
-    Memory,
-    /// Shared through Redis.
-    Redis,
 }
 
 /// Explanations of requests while serving: a request with a pass in `X-Tollgate-Explain` is answered with its

@@ -80,6 +80,7 @@ impl Serving {
             cache_bytes: settings.store.max_cache_bytes,
             counter_capacity: bounded(settings.store.max_counters),
         });
+        host.count_in(&settings.store)?;
         let addresses = match options.listen {
             Some(address) => vec![address],
             None => settings.listeners.iter().filter_map(|listener| listener.address.parse().ok()).collect(),

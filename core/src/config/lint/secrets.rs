@@ -14,7 +14,7 @@ use crate::config::{
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "secret-in-file",
     level: Severity::Warning,
-    what: "a `token`, a `secret`, a `client_secret`, a private `key` or a credential in a route's `headers`, written out in the file",
+    what: "a `token`, a `secret`, a `client_secret`, a private `key`, a `url` with a password or a credential in a route's `headers`, written out in the file",
     why: "The file lies in repositories, images and backups, and is read by more people than may know the secret. It \
           can't be changed without a new version of the file, and the old one stays in the history.",
     cure: "write `\"${NAME}\"`, without a default, and set the variable where the gateway runs",
@@ -35,6 +35,9 @@ fn secrets<'s>(whole: &'s Whole<'_>) -> Vec<(&'s str, &'s Node)> {
     let of = |owner: &str, key: &'static str| Some((key, whole.root.get(owner)?.get(key)?));
     let mut secrets: Vec<(&str, &Node)> =
         [of("admin", "token"), of("explain", "secret")].into_iter().flatten().collect();
+    // With a password, or what may be one.
+    let holds = |url: &Node| url.text().is_some_and(|text| text.contains('@'));
+    secrets.extend(of("store", "url").filter(|(_, url)| holds(url)));
     let keys = of("identity_token", "key").map_or(&[][..], |(_, key)| key.each());
     let is_file = |key: &Node| key.text().is_some_and(|text| text.starts_with("file:"));
     secrets.extend(keys.iter().filter(|key| !is_file(key)).map(|key| ("key", key)));
