@@ -14,6 +14,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{body::text, platform::Call, task::Promised};
 
+/// How long a counter may take to answer.
+const PATIENCE_MS: f64 = 3_000.0;
 /// How long a refusal is remembered, at most: what another request hands back is noticed that late.
 const REMEMBERED_MS: u64 = 1_000;
 /// How many refusals an isolate remembers.
@@ -37,7 +39,8 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     if !is_refused {
         return drawn.into_iter().collect();
     }
-    // One has refused, or can't be reached: the others get back what they gave.
+    // One has refused, or can't be reached: the others get back what they gave. That arrives whatever becomes of the
+    // request.
     let given = draws.iter().zip(&drawn).map(|(draw, drawn)| match drawn {
         Ok(quota) if quota.admitted => {
             Some(ask(call, &draw.key, &Settlement::undo(draw.clone(), quota).numbers(now)))
@@ -79,7 +82,7 @@ fn ask(call: &Call, key: &str, asked: &[f64]) -> Promised {
             &digest
         }
     };
-    Promised::by(|ticket| call.count(ticket, name, asked))
+    Promised::by(|ticket| call.count(ticket, name, asked, PATIENCE_MS))
 }
 
 /// Waits for all; they are under way already.

@@ -1,0 +1,63 @@
+// The Worker with what only tests may do: ask a counter directly. `cargo xtask edge --test` begins here; no bundle
+// that is deployed has this file.
+//
+//   POST /x-tollgate-test/ask?counter=NAME    numbers of questions → numbers of answers, one call after another
+//   POST /x-tollgate-test/all?counter=NAME    the same, all in one call
+//   GET  /x-tollgate-test/kept?counter=NAME   how many entries the object has stored
+//   POST /x-tollgate-test/abort?counter=NAME  the object loses its memory
+//
+// Numbers are 64-bit floats, little-endian: ten a question, six an answer.
+
+import { Counter as Deployed, ask } from "./counter.mjs";
+import worker from "./index.mjs";
+
+const HOOKS = "/x-tollgate-test/";
+const [ASKED, ANSWERED] = [10, 6];
+
+export class Counter extends Deployed {
+  all(asked) {
+    const answers = new Float64Array((asked.length / ASKED) * ANSWERED);
+    for (let at = 0; at * ASKED < asked.length; at += 1) {
+      answers.set(this.ask(asked.slice(at * ASKED, (at + 1) * ASKED)), at * ANSWERED);
+    }
+    return answers;
+  }
+
+  kept() {
+    return [...this.ctx.storage.kv.list()].length;
+  }
+
+  abort() {
+    this.ctx.abort("as asked");
+  }
+}
+
+async function act(what, name, request, env) {
+  const counter = env.COUNTER.get(env.COUNTER.idFromName(name));
+  switch (what) {
+    case "all":
+      return counter.all(new Float64Array(await request.arrayBuffer()));
+    case "ask": {
+      const asked = new Float64Array(await request.arrayBuffer());
+      const answers = [];
+      for (let at = 0; at < asked.length; at += ASKED) {
+        answers.push(...(await ask(env, name, asked.slice(at, at + ASKED), 3000)));
+      }
+      return Float64Array.from(answers);
+    }
+    case "kept":
+      return String(await counter.kept());
+    case "abort":
+      return counter.abort().then(() => "", String);
+    default:
+      return `no hook: ${what}`;
+  }
+}
+
+export default {
+  async fetch(request, env, context) {
+    const { pathname, searchParams } = new URL(request.url);
+    if (!pathname.startsWith(HOOKS)) return worker.fetch(request, env, context);
+    return new Response(await act(pathname.slice(HOOKS.length), searchParams.get("counter"), request, env));
+  },
+};
