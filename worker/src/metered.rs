@@ -75,7 +75,8 @@ impl Metered {
     /// Watches a stream of so many bytes, where that is known. What comes back is to be sent in its place.
     pub(crate) fn watch(self, stream: JsValue, length: Option<u64>) -> JsValue {
         let Some(meter) = &self.meter else { return stream };
-        let (reads, every) = (meter.reads(), meter.renews_every_ms().map_or(-1.0, |every| every.max(1) as f64));
+        let (reads, every) =
+            (meter.reads(), meter.renews_every_ms().map_or(-1.0, |every| every.max(1) as f64));
         let call = self.host.call().clone();
         let id = WATCHED.with_borrow_mut(|watched| watched.insert(self));
         let length = length.map_or(-1.0, |length| length as f64);
