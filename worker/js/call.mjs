@@ -51,6 +51,7 @@ export class Call {
       this.#settle(response(head, body, this.#lastTold));
     } catch (error) {
       console.error(`the answer can't be given: ${error}`);
+      if (body instanceof ReadableStream) body.cancel().catch(() => {});
       this.#settle(undefined);
     }
   }

@@ -23,6 +23,8 @@ const SAVED_AFTER = 1000;
 /** What is known for so much longer, in milliseconds, is written as soon as it is worth one SHARE-th of the limit. */
 const LONG = 60_000;
 const SHARE = 32;
+/** Numbers that are stored at most, for a value has its limits. Only leases are as many, and renewed. */
+const MAX_STORED = 100_000;
 
 const STATE = "state";
 /** An answer need not wait for a write that may be lost anyway. */
@@ -88,12 +90,13 @@ export class Counter extends DurableObject {
 
   #save() {
     this.#saved();
+    if (this.#kept.length > MAX_STORED) return;
     const { storage } = this.ctx;
     const wrote = [storage.put(STATE, this.#kept, UNCONFIRMED)];
     // It rings when what was first stored is over, and is set again if there is more.
     if (!this.#stored) wrote.push(storage.setAlarm(this.#kept[0], UNCONFIRMED));
     this.#stored = true;
-    // A write that fails ends the object: the platform makes a new one of what was last written.
+    // What is not written this time may be the next: it counts all the same.
     for (const write of wrote) write.catch((error) => console.error(`a counter is not stored: ${error}`));
   }
 
@@ -117,7 +120,7 @@ export class Counter extends DurableObject {
 }
 
 /** Asks a counter: the numbers of its answer, or a text that says why it could not be asked within `patience`
- * milliseconds. What it gives after that stays taken: nobody knows whether the request went on without it. */
+ * milliseconds. What it gives after that stays taken until its time has passed. */
 export async function ask(env, key, asked, patience) {
   let timer;
   try {

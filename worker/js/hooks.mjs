@@ -11,7 +11,8 @@
 import { Counter as Deployed, ask } from "./counter.mjs";
 import worker from "./index.mjs";
 
-const HOOKS = "/x-tollgate-test/";
+/** Not parsed otherwise: a request may have a URL that is none. */
+const HOOK = /^https?:[/][/][^/]*[/]x-tollgate-test[/](\w+)[?]counter=(.*)$/;
 const [ASKED, ANSWERED] = [10, 6];
 
 export class Counter extends Deployed {
@@ -56,8 +57,8 @@ async function act(what, name, request, env) {
 
 export default {
   async fetch(request, env, context) {
-    const { pathname, searchParams } = new URL(request.url);
-    if (!pathname.startsWith(HOOKS)) return worker.fetch(request, env, context);
-    return new Response(await act(pathname.slice(HOOKS.length), searchParams.get("counter"), request, env));
+    const [hook, what, name] = HOOK.exec(request.url) ?? [];
+    if (!hook) return worker.fetch(request, env, context);
+    return new Response(await act(what, decodeURIComponent(name), request, env));
   },
 };

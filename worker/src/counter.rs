@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 use js_sys::Float64Array;
 use sha2::{Digest, Sha256};
 use tollgate_core::{
-    counter::{Draw, Quota, Rule, Settlement, memory::Counters},
+    counter::{Draw, Outcome, Quota, Rule, Settlement, memory::Counters},
     host::{HostError, HostErrorKind, Timestamp},
 };
 use wasm_bindgen::{JsCast, JsValue};
@@ -41,16 +41,11 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     }
     // One has refused, or can't be reached: the others get back what they gave. That arrives whatever becomes of the
     // request.
-    let given = draws.iter().zip(&drawn).map(|(draw, drawn)| match drawn {
-        Ok(quota) if quota.admitted => {
-            Some(ask(call, &draw.key, &Settlement::undo(draw.clone(), quota).numbers(now)))
-        }
-        _ => None,
-    });
+    let given: Vec<Option<Promised>> =
+        draws.iter().zip(&drawn).map(|(draw, drawn)| hand_back(call, draw, drawn, now)).collect();
+    let drawn = drawn.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut settled = Vec::with_capacity(draws.len());
-    let given: Vec<Option<Promised>> = given.collect();
-    for (given, drawn) in given.into_iter().zip(drawn) {
-        let mut quota = drawn?;
+    for (given, mut quota) in given.into_iter().zip(drawn) {
         if let Some(given) = given {
             // What can't be handed back is lost until its time has passed: too little is admitted, not too much.
             quota.remaining = quota_of(given.await).map_or(quota.remaining, |left| left.remaining);
@@ -59,6 +54,18 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     }
     REFUSED.with_borrow_mut(|refused| refused.remember(draws, &settled, now));
     Ok(settled)
+}
+
+/// Hands back what was drawn, if it was. Where that is not known, only a lease is: it has a name, so that nobody else's
+/// is handed back.
+fn hand_back(call: &Call, draw: &Draw, drawn: &Result<Quota, HostError>, now: Timestamp) -> Option<Promised> {
+    let at = match drawn {
+        Ok(quota) if quota.admitted => quota.at,
+        Err(_) if matches!(draw.rule, Rule::Concurrency { .. }) => now,
+        _ => return None,
+    };
+    let undo = Settlement { draw: draw.clone(), at, outcome: Outcome::Used(0) };
+    Some(ask(call, &draw.key, &undo.numbers(now)))
 }
 
 /// Puts right what was drawn.

@@ -20,7 +20,7 @@ use crate::host::EdgeHost;
 const MAX_WATCHED: usize = 16_384;
 
 thread_local! {
-    static WATCHED: RefCell<Watched> = RefCell::default();
+    static WATCHED: RefCell<Watched<Metered>> = RefCell::default();
 }
 
 /// What is asked of a meter. Tests have one of their own.
@@ -78,7 +78,11 @@ impl Metered {
         let (reads, every) =
             (meter.reads(), meter.renews_every_ms().map_or(-1.0, |every| every.max(1) as f64));
         let call = self.host.call().clone();
-        let id = WATCHED.with_borrow_mut(|watched| watched.insert(self));
+        let (id, oldest) = WATCHED.with_borrow_mut(|watched| watched.insert(self));
+        if let Some(mut oldest) = oldest {
+            // Forgotten and not ended: nobody knows whether it is over.
+            oldest.meter = None;
+        }
         let length = length.map_or(-1.0, |length| length as f64);
         let passing = call.meter(id, &stream, length, reads, every);
         if passing.is_null() {
@@ -110,24 +114,26 @@ impl Drop for Metered {
 }
 
 /// Those on their way, the oldest first.
-#[derive(Default)]
-struct Watched {
+struct Watched<T> {
     next: u32,
-    all: BTreeMap<u32, Metered>,
+    all: BTreeMap<u32, T>,
 }
 
-impl Watched {
-    fn insert(&mut self, metered: Metered) -> u32 {
-        if self.all.len() >= MAX_WATCHED
-            && let Some((_, mut oldest)) = self.all.pop_first()
-        {
-            // Forgotten and not ended: nobody knows whether it is over.
-            oldest.meter = None;
-        }
+impl<T> Default for Watched<T> {
+    fn default() -> Self {
+        Self { next: 0, all: BTreeMap::new() }
+    }
+}
+
+impl<T> Watched<T> {
+    /// Its number, and the oldest where that had to make room.
+    fn insert(&mut self, new: T) -> (u32, Option<T>) {
+        let is_full = self.all.len() >= MAX_WATCHED;
+        let oldest = if is_full { self.all.pop_first().map(|(_, oldest)| oldest) } else { None };
         // Numbers come round again long after whoever held them has gone.
         self.next = self.next.wrapping_add(1);
-        self.all.insert(self.next, metered);
-        self.next
+        self.all.insert(self.next, new);
+        (self.next, oldest)
     }
 }
 
@@ -166,5 +172,22 @@ fn take(id: u32, end: End) {
     let metered = WATCHED.with_borrow_mut(|watched| watched.all.remove(&id));
     if let Some(mut metered) = metered {
         metered.end(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_without_an_end_do_not_grow_the_memory() {
+        let mut watched = Watched::default();
+        let mut forgotten = Vec::new();
+        for body in 0..MAX_WATCHED + 3 {
+            let (id, oldest) = watched.insert(body);
+            assert_eq!(watched.all.get(&id), Some(&body));
+            forgotten.extend(oldest);
+        }
+        assert_eq!((watched.all.len(), forgotten), (MAX_WATCHED, vec![0, 1, 2]));
     }
 }
