@@ -5,6 +5,7 @@
 //   POST /x-tollgate-test/all?counter=NAME    the same, all in one call
 //   GET  /x-tollgate-test/kept?counter=NAME   how many entries the object has stored
 //   POST /x-tollgate-test/abort?counter=NAME  the object loses its memory
+//   POST /x-tollgate-test/slow?counter=MS     all objects answer so many milliseconds after they have counted
 //
 // Numbers are 64-bit floats, little-endian: ten a question, six an answer.
 
@@ -15,11 +16,20 @@ import worker from "./index.mjs";
 const HOOK = /^https?:[/][/][^/]*[/]x-tollgate-test[/](\w+)[?]counter=(.*)$/;
 const [ASKED, ANSWERED] = [10, 6];
 
+/** Of the isolate, in which the objects are, too. */
+let delay = 0;
+
 export class Counter extends Deployed {
+  async ask(asked) {
+    const answer = super.ask(asked);
+    if (delay > 0) await scheduler.wait(delay);
+    return answer;
+  }
+
   all(asked) {
     const answers = new Float64Array((asked.length / ASKED) * ANSWERED);
     for (let at = 0; at * ASKED < asked.length; at += 1) {
-      answers.set(this.ask(asked.slice(at * ASKED, (at + 1) * ASKED)), at * ANSWERED);
+      answers.set(super.ask(asked.slice(at * ASKED, (at + 1) * ASKED)), at * ANSWERED);
     }
     return answers;
   }
@@ -50,6 +60,9 @@ async function act(what, name, request, env) {
       return String(await counter.kept());
     case "abort":
       return counter.abort().then(() => "", String);
+    case "slow":
+      delay = Number(name);
+      return "";
     default:
       return `no hook: ${what}`;
   }

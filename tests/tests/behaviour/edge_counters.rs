@@ -358,22 +358,38 @@ async fn a_client_that_leaves_takes_nothing_with_it() {
     for expected in [200, 200, 200, 429] {
         assert_eq!(status("/app/x").await.0, expected);
     }
-    for number in 0..200 {
+    hook(&worker, "POST slow?counter=300", Vec::new()).await;
+    for _ in 0..20 {
         let mut client = TcpStream::connect(worker.address()).await.unwrap();
         let head = "GET /app/x HTTP/1.1\r\nhost: gateway.test\r\ncf-connecting-ip: 192.0.2.1\r\n\r\n";
         client.write_all(head.as_bytes()).await.unwrap();
-        // At any moment of what is done for it; most take some two milliseconds.
-        sleep(Duration::from_micros(number * 20)).await;
+        // Both have counted by now, and neither has answered.
+        sleep(Duration::from_millis(100)).await;
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
         drop(client);
     }
-    let (answered, left) = soon("the last one is over", async {
-        sleep(Duration::from_millis(300)).await;
-        status("/app/open").await
-    })
-    .await;
+    hook(&worker, "POST slow?counter=0", Vec::new()).await;
+    sleep(Duration::from_millis(700)).await;
+    let (answered, left) = status("/app/open").await;
     assert_eq!(answered, 200);
     assert!(left.contains("r=996;"), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_that_does_not_answer_in_time_is_a_store_that_fails() {
+    let policies = "policies:\n\
+        - {name: x, type: FixedWindow, rate: 9, per: ip, window: 1d, on_error: allow, exclude_paths: [/app/closed]}\n\
+        - {name: y, type: FixedWindow, rate: 9, per: ip, window: 1d, exclude_paths: [/app/open]}";
+    let Some(worker) = worker(answering().await, policies).await else { return };
+    hook(&worker, "POST slow?counter=3500", Vec::new()).await;
+    let begun = Instant::now();
+    let status = async |path: &str| {
+        let sent = request(&format!("GET {path}"), &["cf-connecting-ip: 192.0.2.1"], "");
+        client::exchange(worker.address(), &sent).await.unwrap().status
+    };
+    let (open, closed) = tokio::join!(status("/app/open"), status("/app/closed"));
+    assert_eq!((open, closed), (200, 503));
+    assert!(begun.elapsed() < Duration::from_millis(3_400), "{:?}", begun.elapsed());
 }
 
 /// Whoever comes first after an instance was lost makes a new one, which must serve what was served.
