@@ -1,12 +1,17 @@
 // One request, and all that can be done for it: what WebAssembly calls (`src/platform.rs`). No method throws.
 
+import { ended, renew, seen } from "tollgate/wasm";
 import * as counter from "./counter.mjs";
 import { exchange } from "./exchange.mjs";
 import { Told, response } from "./head.mjs";
-import { deliver, isCertified, waiting } from "./isolate.mjs";
+import { deliver, here, isCertified, waiting } from "./isolate.mjs";
+import { LEFT, WHOLE, metered } from "./metered.mjs";
 import { sign } from "./sign.mjs";
 import * as stored from "./store.mjs";
 import { verify } from "./verify.mjs";
+
+/** The act of drawing, of those that a counter is asked for. */
+const DRAWS = 0;
 
 export class Call {
   #context;
@@ -46,6 +51,7 @@ export class Call {
       this.#settle(response(head, body, this.#lastTold));
     } catch (error) {
       console.error(`the answer can't be given: ${error}`);
+      if (body instanceof ReadableStream) body.cancel().catch(() => {});
       this.#settle(undefined);
     }
   }
@@ -63,9 +69,33 @@ export class Call {
     deliver(ticket, exchange(this, destination, head, body, watch, patience, background));
   }
 
-  count(ticket, key, asked) {
+  count(ticket, key, asked, patience) {
     // It is a view of WebAssembly's memory, which may move before it is looked at.
-    deliver(ticket, counter.ask(this.env, key, asked.slice()));
+    const answer = counter.ask(this.env, key, asked.slice(), patience);
+    // What is handed back has to arrive, whether or not anybody waits for it.
+    if (asked[0] !== DRAWS) this.#context.waitUntil(answer);
+    deliver(ticket, answer);
+  }
+
+  meter(id, body, length, reads, every) {
+    // A WebSocket goes to the runtime, which does not say when it is closed: only whoever takes both its ends into a
+    // script, frame by frame, learns of that.
+    if (!(body instanceof ReadableStream)) return null;
+    let over;
+    try {
+      const tell = here((how) => ended(id, how));
+      const watched = metered(body, length, reads ? here((piece) => seen(id, piece)) : undefined, (how) => {
+        clearInterval(timer);
+        // The call to the service, which is given up then, looks as if it had broken off.
+        tell(how !== WHOLE && this.request.signal.aborted ? LEFT : how);
+        over();
+      });
+      const timer = every > 0 ? setInterval(here(() => renew(id)), every) : undefined;
+      this.#context.waitUntil(new Promise((settle) => (over = settle)));
+      return watched;
+    } catch {
+      return null;
+    }
   }
 
   load(ticket, url) {

@@ -58,5 +58,8 @@ export function response(head, body, told) {
   const { first, headers } = parse(head, told);
   const status = Number(first);
   if (status === 101) return new Response(null, { status, headers, webSocket: body });
-  return new Response(EMPTY.has(status) ? null : body, { status, headers });
+  if (!EMPTY.has(status)) return new Response(body, { status, headers });
+  // Who sends it learns that nobody wants it, and so does who watches it.
+  if (body instanceof ReadableStream) body.cancel().catch(() => {});
+  return new Response(null, { status, headers });
 }

@@ -46,13 +46,17 @@ export function enter(work) {
   }
 }
 
-/** Hands a promise's outcome to whoever waits under the ticket, unless that was another instance. The promise is
- * one that is not rejected. */
+/** A function that does `work` in the instance of now, and nothing once that is lost: another does not know of it. */
+export function here(work) {
+  const own = instance;
+  return (value) => {
+    if (alive && own === instance) enter(() => work(value));
+  };
+}
+
+/** Hands a promise's outcome to whoever waits under the ticket. The promise is one that is not rejected. */
 export function deliver(ticket, promise) {
-  const asking = instance;
-  promise.then((value) => {
-    if (alive && asking === instance) enter(() => settle(ticket, value));
-  });
+  promise.then(here((value) => settle(ticket, value)));
 }
 
 export function sleep(ticket, milliseconds) {

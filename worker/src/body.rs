@@ -9,7 +9,7 @@ use tollgate_core::{
 };
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::{platform, task::Promised};
+use crate::{metered::Metered, platform, task::Promised};
 
 /// A message body.
 pub(crate) struct EdgeBody {
@@ -20,6 +20,10 @@ pub(crate) struct EdgeBody {
     limit: Option<u64>,
     /// What it must hash to. Boxed: hardly any body has one.
     digest: Option<Box<ContentDigest>>,
+    /// Whether its length is that of a coding, which the runtime undoes for whoever looks at the bytes.
+    coded: bool,
+    /// What looks at it while it passes.
+    metered: Option<Box<Metered>>,
 }
 
 enum Content {
@@ -34,7 +38,22 @@ impl EdgeBody {
         if value.is_null() || value.is_undefined() {
             return Self::empty();
         }
-        Self { content: Content::Foreign(value), length, limit: None, digest: None }
+        Self { content: Content::Foreign(value), length, ..Self::empty() }
+    }
+
+    /// Marks the body of a head that says it is encoded.
+    pub(crate) fn coded(self, coded: bool) -> Self {
+        Self { coded, ..self }
+    }
+
+    /// Whether it was marked so.
+    pub(crate) fn is_coded(&self) -> bool {
+        self.coded
+    }
+
+    /// Lets a meter look at it while it passes.
+    pub(crate) fn metered(self, metered: Metered) -> Self {
+        Self { metered: Some(metered.into()), ..self }
     }
 
     /// Whether it is known to be longer than it may be.
@@ -58,12 +77,19 @@ impl EdgeBody {
         matches!(self.content, Content::Foreign(_))
     }
 
-    /// The body for JavaScript: a stream, bytes, or null.
+    /// The body for JavaScript: a stream, bytes, or null. From now on it is on its way.
     pub(crate) fn into_js(self) -> JsValue {
-        match self.content {
-            Content::Bytes(bytes) if bytes.is_empty() => JsValue::NULL,
-            Content::Bytes(bytes) => Uint8Array::from(&*bytes).into(),
-            Content::Foreign(value) => value,
+        match (self.content, self.metered) {
+            (Content::Bytes(bytes), metered) => {
+                if let Some(metered) = metered {
+                    metered.all(&bytes);
+                }
+                if bytes.is_empty() { JsValue::NULL } else { Uint8Array::from(&*bytes).into() }
+            }
+            (Content::Foreign(value), None) => value,
+            (Content::Foreign(value), Some(metered)) => {
+                metered.watch(value, self.length.filter(|_| !self.coded))
+            }
         }
     }
 }
@@ -75,7 +101,14 @@ impl Body for EdgeBody {
 
     fn full(bytes: Bytes) -> Self {
         let length = Some(bytes.len() as u64);
-        Self { content: Content::Bytes(bytes), length, limit: None, digest: None }
+        Self {
+            content: Content::Bytes(bytes),
+            length,
+            limit: None,
+            digest: None,
+            coded: false,
+            metered: None,
+        }
     }
 
     fn length(&self) -> Option<u64> {
@@ -106,6 +139,9 @@ impl Body for EdgeBody {
             Content::Bytes(bytes) => bytes,
             Content::Foreign(stream) => read(&stream, limit).await?,
         };
+        if let Some(metered) = self.metered {
+            metered.all(&bytes);
+        }
         let is_whole = |digest: &ContentDigest| {
             let mut checker = digest.checker();
             checker.update(&bytes);

@@ -26,7 +26,8 @@ pub(crate) async fn load(call: &Call, authority: &str, key: &CacheKey) -> Option
     }
     let found: Answer = found.unchecked_into();
     let (head, lifetime) = read(&found.head())?;
-    let body = EdgeBody::foreign(found.body(), content_length(&head.headers));
+    let body = EdgeBody::foreign(found.body(), content_length(&head.headers))
+        .coded(head.headers.contains_key(header::CONTENT_ENCODING));
     Some(Stored { response: Response::from_parts(head, body), lifetime })
 }
 
@@ -49,10 +50,11 @@ pub(crate) fn store(
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     // A length that is declared is held to by the runtime; one that is not is counted.
     let limit = declared.map_or(max_bytes as f64, |_| -1.0);
-    let (length, value) = (tollgate_core::body::Body::length(&body), body.into_js());
+    let (length, coded) = (tollgate_core::body::Body::length(&body), body.is_coded());
+    let value = body.into_js();
     let (url, written) = (url(authority, key), write(head, lifetime));
     let value = call.store(&url, &written, seconds as f64, encoding.unwrap_or_default(), limit, &value);
-    EdgeBody::foreign(value, length)
+    EdgeBody::foreign(value, length).coded(coded)
 }
 
 /// The store is keyed by URLs, and best by those of the host that is asked, in one spelling and without port.

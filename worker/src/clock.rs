@@ -1,10 +1,8 @@
 //! What time it is. In Workers time stands still while code runs and moves with I/O.
 
-use tollgate_core::host::Timestamp;
-
 #[cfg(not(feature = "test-hooks"))]
-pub(crate) fn now() -> Timestamp {
-    js_sys::Date::now() as Timestamp
+pub(crate) fn now() -> tollgate_core::host::Timestamp {
+    js_sys::Date::now() as tollgate_core::host::Timestamp
 }
 
 #[cfg(feature = "test-hooks")]

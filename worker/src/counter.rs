@@ -7,13 +7,15 @@ use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 use js_sys::Float64Array;
 use sha2::{Digest, Sha256};
 use tollgate_core::{
-    counter::{Draw, Quota, Rule, Settlement, memory::Counters},
+    counter::{Draw, Outcome, Quota, Rule, Settlement, memory::Counters, slices::Slices},
     host::{HostError, HostErrorKind, Timestamp},
 };
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{body::text, platform::Call, task::Promised};
 
+/// How long a counter may take to answer.
+const PATIENCE_MS: f64 = 3_000.0;
 /// How long a refusal is remembered, at most: what another request hands back is noticed that late.
 const REMEMBERED_MS: u64 = 1_000;
 /// How many refusals an isolate remembers.
@@ -22,6 +24,8 @@ const MAX_REMEMBERED: usize = 4_096;
 const MAX_NAME: usize = 512;
 /// Counters that an isolate keeps for itself, for when the others can't be reached.
 const MAX_LOCAL: usize = 16_384;
+/// Limits of which it holds slices at the same time, each for whom it counts.
+const MAX_SLICES: usize = 4_096;
 
 thread_local! {
     static REFUSED: RefCell<Refused> = RefCell::default();
@@ -37,17 +41,13 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     if !is_refused {
         return drawn.into_iter().collect();
     }
-    // One has refused, or can't be reached: the others get back what they gave.
-    let given = draws.iter().zip(&drawn).map(|(draw, drawn)| match drawn {
-        Ok(quota) if quota.admitted => {
-            Some(ask(call, &draw.key, &Settlement::undo(draw.clone(), quota).numbers(now)))
-        }
-        _ => None,
-    });
+    // One has refused, or can't be reached: the others get back what they gave. That arrives whatever becomes of the
+    // request.
+    let given: Vec<Option<Promised>> =
+        draws.iter().zip(&drawn).map(|(draw, drawn)| hand_back(call, draw, drawn, now)).collect();
+    let drawn = drawn.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut settled = Vec::with_capacity(draws.len());
-    let given: Vec<Option<Promised>> = given.collect();
-    for (given, drawn) in given.into_iter().zip(drawn) {
-        let mut quota = drawn?;
+    for (given, mut quota) in given.into_iter().zip(drawn) {
         if let Some(given) = given {
             // What can't be handed back is lost until its time has passed: too little is admitted, not too much.
             quota.remaining = quota_of(given.await).map_or(quota.remaining, |left| left.remaining);
@@ -56,6 +56,18 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     }
     REFUSED.with_borrow_mut(|refused| refused.remember(draws, &settled, now));
     Ok(settled)
+}
+
+/// Hands back what was drawn, if it was. Where that is not known, only a lease is: it has a name, so that nobody else's
+/// is handed back.
+fn hand_back(call: &Call, draw: &Draw, drawn: &Result<Quota, HostError>, now: Timestamp) -> Option<Promised> {
+    let at = match drawn {
+        Ok(quota) if quota.admitted => quota.at,
+        Err(_) if matches!(draw.rule, Rule::Concurrency { .. }) => now,
+        _ => return None,
+    };
+    let undo = Settlement { draw: draw.clone(), at, outcome: Outcome::Used(0), is_local: false };
+    Some(ask(call, &draw.key, &undo.numbers(now)))
 }
 
 /// Puts right what was drawn.
@@ -70,6 +82,12 @@ pub(crate) fn local() -> &'static Counters {
     &LOCAL
 }
 
+/// Slices of shared limits that this isolate holds.
+pub(crate) fn slices() -> &'static Slices {
+    static SLICES: LazyLock<Slices> = LazyLock::new(|| Slices::new(MAX_SLICES));
+    &SLICES
+}
+
 fn ask(call: &Call, key: &str, asked: &[f64]) -> Promised {
     let digest;
     let name = match key.len() {
@@ -79,7 +97,7 @@ fn ask(call: &Call, key: &str, asked: &[f64]) -> Promised {
             &digest
         }
     };
-    Promised::by(|ticket| call.count(ticket, name, asked))
+    Promised::by(|ticket| call.count(ticket, name, asked, PATIENCE_MS))
 }
 
 /// Waits for all; they are under way already.

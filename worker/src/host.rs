@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Request, Response, header, response};
 use tollgate_core::{
     body::Body as _,
     cache::{CacheKey, Lifetime, Stored},
-    counter::{Draw, Quota, Settlement, memory::Counters},
+    counter::{Draw, Quota, Settlement, memory::Counters, slices::Slices},
     event::Event,
     gateway::Gateway,
     host::{Host, HostError, HostErrorKind, Timestamp},
@@ -25,6 +25,7 @@ use crate::{
     body::{EdgeBody, text},
     cache, clock, configuration, counter,
     message::{self, Received, content_length},
+    metered::Metered,
     platform::{self, Answer, Call},
     random, sign,
     task::{self, Promised},
@@ -60,7 +61,12 @@ async fn respond(call: &Call) -> Response<EdgeBody> {
         false => EdgeBody::empty(),
     };
     let host = EdgeHost(Rc::new(Inner { call: call.clone(), gateway, authority, background: false }));
-    pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)).await
+    #[cfg(feature = "test-hooks")]
+    let probe = crate::probe::asked_for(&mut head.headers);
+    let response = pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)).await;
+    #[cfg(feature = "test-hooks")]
+    let response = crate::probe::watch(probe, &host, response).await;
+    response
 }
 
 /// The answer to what is no request that could be handed to the pipeline.
@@ -71,7 +77,7 @@ fn refused(refusal: Refusal) -> Response<EdgeBody> {
 
 /// One request's context, as core sees it. Clones are the same.
 #[derive(Clone)]
-struct EdgeHost(Rc<Inner>);
+pub(crate) struct EdgeHost(Rc<Inner>);
 
 struct Inner {
     call: Call,
@@ -80,6 +86,13 @@ struct Inner {
     authority: String,
     /// Whether what is done does not end when the client leaves.
     background: bool,
+}
+
+impl EdgeHost {
+    /// What can be done for this request.
+    pub(crate) fn call(&self) -> &Call {
+        &self.0.call
+    }
 }
 
 impl Host for EdgeHost {
@@ -141,7 +154,8 @@ impl Host for EdgeHost {
         let head = message::answered(answer.head()).ok_or_else(malformed)?;
         // What answers HEAD declares the length of what it leaves out.
         let length = content_length(&head.headers).filter(|_| !is_head);
-        let body = EdgeBody::foreign(answer.body(), length);
+        let body = EdgeBody::foreign(answer.body(), length)
+            .coded(head.headers.contains_key(header::CONTENT_ENCODING));
         Ok(Response::from_parts(head, body))
     }
 
@@ -157,8 +171,12 @@ impl Host for EdgeHost {
         counter::local()
     }
 
-    fn metered(&self, _meter: Meter, body: EdgeBody) -> EdgeBody {
-        body
+    fn slices(&self) -> &Slices {
+        counter::slices()
+    }
+
+    fn metered(&self, meter: Meter, body: EdgeBody) -> EdgeBody {
+        body.metered(Metered::new(self.clone(), meter))
     }
 
     async fn load(&self, key: &CacheKey) -> Result<Option<Stored<EdgeBody>>, HostError> {

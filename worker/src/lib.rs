@@ -15,7 +15,10 @@ mod configuration;
 mod counter;
 mod host;
 mod message;
+mod metered;
 mod platform;
+#[cfg(feature = "test-hooks")]
+mod probe;
 mod random;
 mod sign;
 mod task;
@@ -57,4 +60,22 @@ pub fn settle(ticket: u32, value: JsValue) {
 #[wasm_bindgen]
 pub fn count(state: &[f64], asked: &[f64]) -> Box<[f64]> {
     numbers::carry_out(state, asked).unwrap_or_default().into()
+}
+
+/// Shows a meter a piece of the body that it watches.
+#[wasm_bindgen]
+pub fn seen(id: u32, piece: &[u8]) {
+    metered::seen(id, piece);
+}
+
+/// Renews what a meter holds, while its body lasts.
+#[wasm_bindgen]
+pub fn renew(id: u32) {
+    metered::renew(id);
+}
+
+/// Tells a meter that its body has ended: 0 for the whole of it, 1 when it broke off, 2 when nobody wants the rest.
+#[wasm_bindgen]
+pub fn ended(id: u32, how: u8) {
+    metered::ended(id, how);
 }

@@ -47,9 +47,23 @@ extern "C" {
     );
 
     /// Asks a counter, in numbers (`tollgate_core::counter::numbers`). Those of the answer come back, or a text that
-    /// says why it could not be asked.
+    /// says why it could not be asked in time. What is no draw arrives whether or not anybody waits for the answer.
     #[wasm_bindgen(method)]
-    pub(crate) fn count(this: &Call, ticket: u32, key: &str, asked: &[f64]);
+    pub(crate) fn count(this: &Call, ticket: u32, key: &str, asked: &[f64], patience_ms: f64);
+
+    /// The same stream, which from now on is watched for a meter: its pieces, if it `reads`, go to [`crate::seen`], its
+    /// end to [`crate::ended`], and [`crate::renew`] is called every so many milliseconds, unless they are negative.
+    /// The request's context lives until then. `length` is how many bytes there are, negative where that is not known.
+    /// Null when it can't be watched.
+    #[wasm_bindgen(method)]
+    pub(crate) fn meter(
+        this: &Call,
+        id: u32,
+        body: &JsValue,
+        length: f64,
+        reads: bool,
+        renews_every_ms: f64,
+    ) -> JsValue;
 
     /// What is stored under a name: an [`Answer`], or undefined.
     #[wasm_bindgen(method)]

@@ -1,7 +1,7 @@
 //! `cargo xtask edge`: the Worker, from Rust, JavaScript and a checked configuration to what `wrangler` uploads.
 //!
-//! `--test` builds the same with the hooks that the behaviour suite needs (a clock that requests turn), for
-//! workerd on this machine and never for a deployment.
+//! `--test` builds the same with the hooks that the behaviour suite needs (a clock that requests turn, counters that
+//! are asked directly), for workerd on this machine and never for a deployment.
 
 use std::{
     fs,
@@ -20,8 +20,13 @@ const OUT: &str = "worker/build";
 const TEST_OUT: &str = "worker/build/test";
 /// What the WebAssembly of a deployed Worker may weigh, compressed, in bytes.
 const CEILING: u64 = 600 * 1024;
-/// Stands in the code of the hooks, and so in every module that has them.
-const HOOK: &str = "x-tollgate-test-now";
+/// Stands in the code of all hooks, and so in every module and every script that has some.
+const HOOK: &str = "x-tollgate-test";
+/// What the runtime calls: as it is deployed, and with hooks.
+const ENTRY: &str = "worker/js/index.mjs";
+const TEST_ENTRY: &str = "worker/js/hooks.mjs";
+/// The script that is made of it.
+const SCRIPT: &str = "index.js";
 /// The features of WebAssembly that Rust uses by default, which wasm-opt has to be told of.
 const WASM_FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
@@ -40,10 +45,11 @@ pub(crate) fn build() -> Outcome {
     let name = configuration()?;
     let mut bundle = cargo("run -q -p tollgate -- bundle --target workers");
     run(bundle.arg(&name).arg("--output").arg(out.join("configuration.txt")))?;
-    let wasm = module(&out, &[])?;
-    let bytes = fs::read(&wasm).map_err(|error| Stop::Failed(error.to_string()))?;
-    if bytes.windows(HOOK.len()).any(|window| window == HOOK.as_bytes()) {
-        return Err(Stop::Failed("the module has test hooks, which must not be deployed".to_owned()));
+    let wasm = module(&out, ENTRY, &[])?;
+    let read = |path: &Path| fs::read(path).map_err(|error| Stop::Failed(error.to_string()));
+    let bytes = read(&wasm)?;
+    if has_hooks(&bytes) || has_hooks(&read(&out.join(SCRIPT))?) {
+        return Err(Stop::Failed("the bundle has test hooks, which must not be deployed".to_owned()));
     }
     let compressed = compressed(&wasm)?;
     println!("{} KiB, {} KiB compressed", bytes.len() / 1024, compressed / 1024);
@@ -57,11 +63,23 @@ pub(crate) fn build() -> Outcome {
 pub(crate) fn build_for_tests() -> Outcome {
     let out = root().join(TEST_OUT);
     fs::create_dir_all(&out).map_err(|error| Stop::Failed(format!("{TEST_OUT}: {error}")))?;
-    module(&out, &["--features", "test-hooks"]).map(drop)
+    let wasm = module(&out, TEST_ENTRY, &["--features", "test-hooks"])?;
+    // What looks for them has to find them where they are.
+    for file in [wasm, out.join(SCRIPT)] {
+        let bytes = fs::read(&file).map_err(|error| Stop::Failed(error.to_string()))?;
+        if !has_hooks(&bytes) {
+            return Err(Stop::Failed(format!("no `{HOOK}` in {}", file.display())));
+        }
+    }
+    Ok(())
+}
+
+fn has_hooks(bytes: &[u8]) -> bool {
+    bytes.windows(HOOK.len()).any(|window| window == HOOK.as_bytes())
 }
 
 /// Compiles, binds, shrinks and bundles; the path of the module.
-fn module(out: &Path, options: &[&str]) -> Outcome<PathBuf> {
+fn module(out: &Path, entry: &str, options: &[&str]) -> Outcome<PathBuf> {
     tools::wasm_target()?;
     tools::node_packages()?;
     let bindgen = tools::wasm_bindgen()?;
@@ -80,7 +98,7 @@ fn module(out: &Path, options: &[&str]) -> Outcome<PathBuf> {
     run(shrink.arg("-Os").args(WASM_FEATURES).arg(bound.join("tollgate_bg.wasm")).arg("-o").arg(&wasm))?;
     let mut join = tools::node_tool("esbuild");
     run(join
-        .args(["worker/js/index.mjs", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
+        .args([entry, "--bundle", "--format=esm", "--target=es2022", "--log-level=warning"])
         .arg(format!("--alias:tollgate/wasm={}", bound.join("tollgate.js").display()))
         .arg("--alias:tollgate/isolate=./worker/js/isolate.mjs")
         .args([
@@ -88,7 +106,7 @@ fn module(out: &Path, options: &[&str]) -> Outcome<PathBuf> {
             "--external:./configuration.txt",
             "--external:cloudflare:workers",
         ])
-        .arg(format!("--outfile={}", out.join("index.js").display())))?;
+        .arg(format!("--outfile={}", out.join(SCRIPT).display())))?;
     fs::remove_dir_all(bound).map_err(|error| Stop::Failed(error.to_string()))?;
     Ok(wasm)
 }

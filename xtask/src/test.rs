@@ -40,10 +40,11 @@ pub(crate) fn fuzz(cases: &str) -> Outcome {
     run(test.env("PROPTEST_CASES", cases))
 }
 
-/// What decisions cost in core, and what it costs natively and at the edge to know who asks.
+/// What decisions cost in core, what it costs natively and at the edge to know who asks, and there to count.
 pub(crate) fn bench() -> Outcome {
     run(&mut cargo("bench -p tollgate-core --features yaml"))?;
     run(&mut cargo("bench -p tollgate --bench tokens"))?;
     edge::build_for_tests()?;
-    run(&mut cargo("run --release -p tollgate-tests --bin edge_tokens"))
+    run(&mut cargo("run --release -p tollgate-tests --bin edge_tokens"))?;
+    run(&mut cargo("run --release -p tollgate-tests --bin edge_limits"))
 }

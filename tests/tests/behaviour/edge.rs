@@ -22,11 +22,11 @@ use tollgate_tests::stage::{
     workers::{self, process::Process},
 };
 
-use crate::around::{Content, Upstream, answering, request, serve, soon};
+use crate::around::{Connection, Content, Upstream, answering, request, serve, soon};
 
 /// A Worker that passes everything on to `upstream`; none where there is no workerd, which is said loudly and is a
 /// failure in CI.
-async fn worker(upstream: SocketAddr, more: &str) -> Option<Process> {
+pub(crate) async fn worker(upstream: SocketAddr, more: &str) -> Option<Process> {
     if let Some(why) = workers::unavailable() {
         assert!(std::env::var_os("CI").is_none(), "{why}");
         eprintln!("SKIPPED: {why}");
@@ -38,30 +38,8 @@ async fn worker(upstream: SocketAddr, more: &str) -> Option<Process> {
     Some(workers::start(&text).await.unwrap())
 }
 
-async fn connect(worker: &Process) -> (Reader, Writer) {
+pub(crate) async fn connect(worker: &Process) -> (Reader, Writer) {
     client::connect(Ipv4Addr::LOCALHOST.into(), worker.address()).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exact_limit_is_exact_whoever_draws_at_once() {
-    let policy = "policies: [{name: limit, type: FixedWindow, rate: 100, per: ip, window: 1d}]";
-    let Some(worker) = worker(answering().await, policy).await else { return };
-    let address = worker.address();
-    let sent = request("GET /app/x", &["cf-connecting-ip: 192.0.2.1"], "");
-    let mut clients = JoinSet::new();
-    for _ in 0..50 {
-        let sent: Arc<Sent> = sent.clone();
-        clients.spawn(async move {
-            let mut statuses = Vec::new();
-            for _ in 0..4 {
-                statuses.push(client::exchange(address, &sent).await.unwrap().status);
-            }
-            statuses
-        });
-    }
-    let statuses = timeout(Duration::from_secs(60), clients.join_all()).await.unwrap().concat();
-    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-    assert_eq!((count(200), count(429)), (100, 100), "{statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,29 +127,6 @@ async fn a_variable_says_where_a_service_is_that_the_file_does_not_declare() {
     let worker = workers::start_with(text, None, variables).await.unwrap();
     let answer = client::exchange(worker.address(), &request("GET /x", &[], "")).await.unwrap();
     assert_eq!((answer.status, &*answer.body), (200, &b"ok"[..]));
-}
-
-/// What `worker/js/counter.mjs` promises: a crash forgets that many draws at most.
-const UNSAVED: usize = 32;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_forgets_no_more_draws_than_promised() {
-    let policy = "policies: [{name: limit, type: FixedWindow, rate: 100, per: ip, window: 1d}]";
-    let Some(mut worker) = worker(answering().await, policy).await else { return };
-    let sent = request("GET /app/x", &["cf-connecting-ip: 192.0.2.1"], "");
-    let (mut before, mut after) = (0, 0);
-    for _ in 0..80 {
-        let answer = client::exchange(worker.address(), &sent).await.unwrap();
-        before += usize::from(answer.status == 200);
-    }
-    assert_eq!(before, 80);
-    workers::crash(&mut worker).await.unwrap();
-    for _ in 0..120 {
-        let answer = client::exchange(worker.address(), &sent).await.unwrap();
-        after += usize::from(answer.status == 200);
-    }
-    eprintln!("a crash forgot {} draws", before + after - 100);
-    assert!((20..=20 + UNSAVED).contains(&after), "{after}");
 }
 
 /// No input is known that leads to a panic. Were there one, it would cost the requests of that moment, not the isolate;
@@ -288,19 +243,18 @@ async fn a_client_that_leaves_cancels_the_upstream_call_at_the_edge() {
     assert!(connection.is_cut().await);
 }
 
-#[tokio::test]
-async fn a_websocket_passes_at_the_edge() {
-    let upstream = Upstream::open().await;
-    let Some(worker) = worker(upstream.address(), "").await else { return };
-    let (mut reader, mut writer) = connect(&worker).await;
-    let handshake = [
+/// The fields of a client that wants to open a WebSocket.
+pub(crate) const fn handshake() -> [&'static str; 4] {
+    [
         "connection: Upgrade",
         "upgrade: websocket",
         "sec-websocket-version: 13",
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
-    ];
-    writer.send(&request("GET /app/socket", &handshake, "")).await.unwrap();
-    let mut connection = upstream.accept().await;
+    ]
+}
+
+/// The upstream agrees to open one.
+pub(crate) async fn switch(connection: &mut Connection) {
     let asked = connection.head().await;
     let field = |name: &str| {
         let lines = asked.lines().filter_map(|line| line.split_once(": "));
@@ -314,6 +268,16 @@ async fn a_websocket_passes_at_the_edge() {
     connection
         .say(&format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\r\n"))
         .await;
+}
+
+#[tokio::test]
+async fn a_websocket_passes_at_the_edge() {
+    let upstream = Upstream::open().await;
+    let Some(worker) = worker(upstream.address(), "").await else { return };
+    let (mut reader, mut writer) = connect(&worker).await;
+    writer.send(&request("GET /app/socket", &handshake(), "")).await.unwrap();
+    let mut connection = upstream.accept().await;
+    switch(&mut connection).await;
     assert_eq!(soon("the switch is agreed to", reader.head()).await.unwrap().status, 101);
     // A frame with the text `hi` down, unmasked, and one with `yo` up, masked with zeros.
     connection.send(b"\x81\x02hi").await;

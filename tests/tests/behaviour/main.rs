@@ -4,6 +4,8 @@
 mod around;
 mod connection;
 mod edge;
+mod edge_counters;
+mod edge_metered;
 mod engine;
 mod explain;
 mod introspection;
