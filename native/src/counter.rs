@@ -201,7 +201,7 @@ impl Shared {
                 // What can't be handed back is lost until its time has passed.
                 for (at, left) in group.into_iter().zip(answered.into_iter().flatten()) {
                     if let Some(Some(quota)) = quotas.get_mut(at) {
-                        quota.remaining = left.remaining;
+                        (quota.remaining, quota.reset_ms) = (left.remaining, left.reset_ms);
                     }
                 }
             }

@@ -50,7 +50,9 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     for (given, mut quota) in given.into_iter().zip(drawn) {
         if let Some(given) = given {
             // What can't be handed back is lost until its time has passed: too little is admitted, not too much.
-            quota.remaining = quota_of(given.await).map_or(quota.remaining, |left| left.remaining);
+            if let Ok(left) = quota_of(given.await) {
+                (quota.remaining, quota.reset_ms) = (left.remaining, left.reset_ms);
+            }
         }
         settled.push(quota);
     }

@@ -103,6 +103,12 @@ impl Leasing {
         Ok(Self { max_overshoot, rule, shared, slice, slice_ms, flows_ms })
     }
 
+    /// What is left of the limit, where the shared counter has so much left, without what may be overshot.
+    pub fn remaining(&self, shared: u64) -> u64 {
+        let overshoot = self.shared.capacity().saturating_sub(self.rule.capacity());
+        shared.saturating_sub(overshoot).min(self.rule.capacity())
+    }
+
     /// How much more than the limit may be admitted.
     pub const fn max_overshoot(&self) -> u64 {
         self.max_overshoot

@@ -76,8 +76,8 @@ pub fn carry_out(state: &[f64], asked: &[f64]) -> Option<Vec<f64>> {
         None => state.draw(&rule, cost, now),
         Some(outcome) => {
             state.settle(&rule, cost, at, outcome, now);
-            let remaining = state.remaining(&rule, now);
-            Quota { admitted: true, remaining, reset_ms: 0, retry_ms: 0, at: now }
+            let (remaining, reset_ms) = state.look(&rule, now);
+            Quota { admitted: true, remaining, reset_ms, retry_ms: 0, at: now }
         }
     };
     let Quota { admitted, remaining, reset_ms, retry_ms, at } = quota;

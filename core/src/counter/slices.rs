@@ -357,10 +357,8 @@ struct Denied {
 
 impl Entry {
     fn quota(&self, leasing: &Leasing, at: Timestamp, now: Timestamp) -> Quota {
-        let overshoot = leasing.shared().capacity().saturating_sub(leasing.rule().capacity());
         let rest = self.slice.as_ref().filter(|slice| slice.lasts(now)).map_or(0, |slice| slice.rest);
-        let remaining =
-            self.left.saturating_add(rest).saturating_sub(overshoot).min(leasing.rule().capacity());
+        let remaining = leasing.remaining(self.left.saturating_add(rest));
         Quota { admitted: true, remaining, reset_ms: self.resets_at.saturating_sub(now), retry_ms: 0, at }
     }
 

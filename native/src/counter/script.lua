@@ -286,7 +286,8 @@ for i, key in ipairs(KEYS) do
       q = { leases.draw(key, now, a, b, c) }
     else
       leases.settle(key, act, now, b, c)
-      q = { true, (leases.look(key, now, a)), 0, 0, now }
+      local remaining, reset = leases.look(key, now, a)
+      q = { true, remaining, reset, 0, now }
     end
   else
     local k = kinds[kind]
@@ -296,8 +297,8 @@ for i, key in ipairs(KEYS) do
       q = { k.draw(s, cost, now, a, b, c) }
     else
       if act == 1 then k.settle(s, cost, at, used, now, a, b, c) end
-      local _, remaining = k.draw({ unpack(s) }, 0, now, a, b, c)
-      q = { true, remaining, 0, 0, now }
+      local _, remaining, reset = k.draw({ unpack(s) }, 0, now, a, b, c)
+      q = { true, remaining, reset, 0, now }
     end
   end
   quotas[i] = q

@@ -131,6 +131,7 @@ async fn attempt_once<H: Host>(
         let Some(leasing) = &one.wish.amount.leasing else { continue };
         // One that was admitted was handed back with all others, where one has refused.
         if !admitted && quota.admitted {
+            one.quota = Some(Quota { remaining: leasing.remaining(quota.remaining), ..*quota });
             continue;
         }
         match host.slices().put(leasing, slice, quota, host.now()) {
