@@ -238,16 +238,10 @@ impl Host for NativeHost {
     }
 
     fn defer(&self, job: Job) {
-        if let Job::Settle(settlements) = &job {
-            let Some(shared) = self.0.shared.load_full() else {
-                self.0.counters.settle(settlements, self.now());
-                return;
-            };
-            // Not with the other jobs: those are few and slow, these many and quick.
-            let (host, many) = (self.clone(), settlements.len());
-            shared.later(many, async move { job::run(&host, job).await });
-            return;
-        }
+        let job = match job {
+            Job::Settle(settlements) => return self.settle_later(settlements),
+            job => job,
+        };
         // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.
         let (Ok(room), Ok(runtime)) = (self.0.jobs.clone().try_acquire_owned(), Handle::try_current()) else {
             self.0.metrics.jobs_dropped.up();
@@ -270,6 +264,23 @@ impl Host for NativeHost {
         self.0.trails.record(&event);
         self.0.metrics.count(&event);
         self.0.access_log.record(&event);
+    }
+}
+
+impl NativeHost {
+    /// Settles what this process counts for itself at once, and the rest when the store can be reached.
+    fn settle_later(&self, settlements: Vec<Settlement>) {
+        let Some(shared) = self.0.shared.load_full() else {
+            return self.0.counters.settle(&settlements, self.now());
+        };
+        let (own, elsewhere): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
+        self.0.counters.settle(&own, self.now());
+        if elsewhere.is_empty() {
+            return;
+        }
+        // Not with the other jobs: those are few and slow, these many and quick.
+        let (host, many) = (self.clone(), elsewhere.len());
+        shared.later(many, async move { job::run(&host, Job::Settle(elsewhere)).await });
     }
 }
 
