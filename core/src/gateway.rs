@@ -35,6 +35,8 @@ pub struct Gateway {
     pub(crate) identity_headers: Vec<HeaderName>,
     /// Whether any policy looks at client certificates.
     pub(crate) certified: bool,
+    /// Whether it has any expressions.
+    pub(crate) has_expressions: bool,
     /// How services are told who makes a request.
     pub(crate) identity_token: Option<IdentityToken>,
     /// Where policies answer themselves.
@@ -80,6 +82,11 @@ pub struct Settings {
 }
 
 impl Gateway {
+    /// Whether it has any expressions: not every build can evaluate them.
+    pub fn has_expressions(&self) -> bool {
+        self.has_expressions
+    }
+
     /// The look-up of routes.
     pub fn router(&self) -> &Router {
         &self.router

@@ -20,6 +20,8 @@ const OUT: &str = "worker/build";
 const TEST_OUT: &str = "worker/build/test";
 /// What the WebAssembly of a deployed Worker may weigh, compressed, in bytes.
 const CEILING: u64 = 600 * 1024;
+/// And with every part that a configuration may need: what the smallest plan of the platform takes.
+const CEILING_OF_ALL: u64 = 3 * 1024 * 1024;
 /// Stands in the code of all hooks, and so in every module and every script that has some.
 const HOOK: &str = "x-tollgate-test";
 /// What the runtime calls: as it is deployed, and with hooks.
@@ -45,7 +47,10 @@ pub(crate) fn build() -> Outcome {
     let name = configuration()?;
     let mut bundle = cargo("run -q -p tollgate -- bundle --target workers");
     run(bundle.arg(&name).arg("--output").arg(out.join("configuration.txt")))?;
-    let wasm = module(&out, ENTRY, &[])?;
+    let needs = needs_expressions(&out.join("configuration.txt"))?;
+    println!("{} expressions, as the configuration needs", if needs { "with" } else { "without" });
+    let options: &[&str] = if needs { &["--features", "expressions"] } else { &[] };
+    let wasm = module(&out, ENTRY, options)?;
     let read = |path: &Path| fs::read(path).map_err(|error| Stop::Failed(error.to_string()));
     let bytes = read(&wasm)?;
     if has_hooks(&bytes) || has_hooks(&read(&out.join(SCRIPT))?) {
@@ -53,17 +58,36 @@ pub(crate) fn build() -> Outcome {
     }
     let compressed = compressed(&wasm)?;
     println!("{} KiB, {} KiB compressed", bytes.len() / 1024, compressed / 1024);
-    if compressed > CEILING {
-        return Err(Stop::Failed(format!("the module is larger than {} KiB compressed", CEILING / 1024)));
+    fits(compressed, if needs { CEILING_OF_ALL } else { CEILING })
+}
+
+fn fits(compressed: u64, ceiling: u64) -> Outcome {
+    if compressed > ceiling {
+        return Err(Stop::Failed(format!("the module is larger than {} KiB compressed", ceiling / 1024)));
     }
     Ok(())
+}
+
+/// What the bundle says that it needs.
+fn needs_expressions(bundle: &Path) -> Outcome<bool> {
+    let text =
+        fs::read_to_string(bundle).map_err(|error| Stop::Failed(format!("{}: {error}", bundle.display())))?;
+    Ok(names_expressions(&text))
+}
+
+/// No text of the configuration's can pass for it: in those its quotes would be escaped.
+fn names_expressions(bundle: &str) -> bool {
+    bundle.contains(r#""parts":["expressions"]"#)
 }
 
 /// Builds the Worker for the behaviour suite, which brings its configurations.
 pub(crate) fn build_for_tests() -> Outcome {
     let out = root().join(TEST_OUT);
     fs::create_dir_all(&out).map_err(|error| Stop::Failed(format!("{TEST_OUT}: {error}")))?;
-    let wasm = module(&out, TEST_ENTRY, &["--features", "test-hooks"])?;
+    let wasm = module(&out, TEST_ENTRY, &["--features", "test-hooks,expressions"])?;
+    let compressed = compressed(&wasm)?;
+    println!("{} KiB compressed, with all parts", compressed / 1024);
+    fits(compressed, CEILING_OF_ALL)?;
     // What looks for them has to find them where they are.
     for file in [wasm, out.join(SCRIPT)] {
         let bytes = fs::read(&file).map_err(|error| Stop::Failed(error.to_string()))?;
@@ -155,5 +179,11 @@ mod tests {
         let text = "name = \"x\"\n[vars]\nTOLLGATE_CONFIG = \"a/b.yaml\" # why\n";
         assert_eq!(named(text), Some("a/b.yaml"));
         assert_eq!(named("[vars]\n"), None);
+    }
+
+    #[test]
+    fn a_bundle_says_whether_it_needs_expressions() {
+        assert!(names_expressions(r#"{"form":1,"parts":["expressions"],"sources":[]}"#));
+        assert!(!names_expressions(r#"{"form":1,"sources":["\"parts\":[\"expressions\"]"]}"#));
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     report.step("clippy", || run(&mut cargo("clippy --workspace --all-targets -- -D warnings")))?;
     report.step("clippy, core in WebAssembly", || {
         tools::wasm_target()?;
-        run(cargo("clippy -p tollgate-core --features yaml,verify --target").args([
+        run(cargo("clippy -p tollgate-core --features yaml,verify,expressions --target").args([
             tools::WASM,
             "--",
             "-D",

@@ -21,11 +21,14 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     // And others need it; without it they are skipped.
     report.step("a server of Redis", tools::redis_server)?;
     report.step("native tests", || run(&mut cargo("test --workspace --exclude xtask")))?;
+    report.step("core without expressions", || {
+        run(&mut cargo("test -p tollgate-core --features yaml --test without_expressions"))
+    })?;
     report.step("core's tests in WebAssembly", || {
         tools::wasm_target()?;
         tools::node()?;
         let runner = tools::wasm_test_runner()?;
-        let mut test = cargo("test -p tollgate-core --features yaml,verify --target");
+        let mut test = cargo("test -p tollgate-core --features yaml,verify,expressions --target");
         run(test.arg(tools::WASM).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner))
     })?;
     report.step("behaviour suite, on every host", || run(&mut cargo("run -p tollgate-tests --bin suite")))
@@ -33,16 +36,17 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
 
 /// The properties of what reads hostile input, each for so many cases.
 pub(crate) fn fuzz(cases: &str) -> Outcome {
-    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify hostile");
+    let mut test = cargo("test --profile fuzz -p tollgate-core --features yaml,verify,expressions hostile");
     run(test.env("PROPTEST_CASES", cases))?;
-    let mut test =
-        cargo("test --profile fuzz -p tollgate-core --features yaml,verify --test structured --test usage");
+    let mut test = cargo(
+        "test --profile fuzz -p tollgate-core --features yaml,verify,expressions --test structured --test usage",
+    );
     run(test.env("PROPTEST_CASES", cases))
 }
 
 /// What decisions cost in core, what it costs natively and at the edge to know who asks, and there to count.
 pub(crate) fn bench() -> Outcome {
-    run(&mut cargo("bench -p tollgate-core --features yaml"))?;
+    run(&mut cargo("bench -p tollgate-core --features yaml,expressions"))?;
     run(&mut cargo("bench -p tollgate --bench tokens"))?;
     edge::build_for_tests()?;
     run(&mut cargo("run --release -p tollgate-tests --bin edge_tokens"))?;

@@ -19,8 +19,9 @@ const UNRESOLVED: &str = "env";
 /// Builds core's tests, which hold all of core, and fails when one of them imports from `env`.
 pub(crate) fn check() -> Outcome {
     tools::wasm_target()?;
-    let mut build =
-        cargo("test -p tollgate-core --features yaml,verify --no-run --message-format=json --target");
+    let mut build = cargo(
+        "test -p tollgate-core --features yaml,verify,expressions --no-run --message-format=json --target",
+    );
     let messages = output(build.arg(tools::WASM))?;
     let executables = executables(&messages);
     if executables.is_empty() {

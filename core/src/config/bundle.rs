@@ -23,6 +23,9 @@ const FORM: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bundle {
     form: u32,
+    /// Parts of core that not every build has, and that are needed to serve this: `expressions`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
     /// The names of the configuration's files, for places in messages.
     sources: Vec<String>,
     root: Compact,
@@ -87,8 +90,12 @@ pub fn bundle(
     let compact = gathered.as_ref().map(|gathered| Compact::of(&gathered.root));
     let names = sources.iter().map(|source| source.name.clone()).collect();
     let loaded = finish(gathered, sources, findings, &noted, variables, host);
+    let needed =
+        loaded.gateway.iter().filter(|gateway| gateway.has_expressions()).map(|_| "expressions".to_owned());
+    let parts = needed.collect();
     let bundle = loaded.gateway.and(compact).map(|root| Bundle {
         form: FORM,
+        parts,
         sources: names,
         root,
         files: noted.read.into_inner(),

@@ -8,6 +8,8 @@ mod kinds;
 mod link;
 mod told;
 
+use std::cell::Cell;
+
 use http::{HeaderName, Method};
 
 use self::{chain::Chains, kinds::Kinds};
@@ -39,6 +41,8 @@ struct Bench<'b> {
     complete: bool,
     host: Host,
     findings: &'b Findings,
+    /// Whether there are expressions.
+    expressions: Cell<bool>,
 }
 
 impl Bench<'_> {
@@ -107,7 +111,7 @@ pub(super) fn compile(
     host: Host,
     findings: &Findings,
 ) -> Option<Gateway> {
-    let bench = Bench { files, sources, complete, host, findings };
+    let bench = Bench { files, sources, complete, host, findings, expressions: Cell::new(false) };
     let folder = |span: Span, name: &str| bench.beside(span, name);
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };
@@ -160,6 +164,7 @@ pub(super) fn compile(
         failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
         certified: kinds.certified,
+        has_expressions: bench.expressions.get(),
         identity_token,
         doors: kinds.doors,
         own_cookies,

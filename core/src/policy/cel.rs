@@ -4,11 +4,13 @@
 //! How expressions are read and kept small is `expression`'s, what they see of a request is `values`'s; `formula` is an
 //! expression that is ready to be evaluated, here and wherever else a policy has one.
 
-pub(crate) mod expression;
+#[cfg(feature = "expressions")]
+mod expression;
+#[cfg_attr(not(feature = "expressions"), path = "cel/without.rs")]
 pub(crate) mod formula;
-pub(crate) mod values;
-
-use ::cel::Value;
+pub(crate) mod terms;
+#[cfg(feature = "expressions")]
+mod values;
 
 use self::formula::Formula;
 use crate::{
@@ -39,10 +41,7 @@ impl Cel {
     /// Whether the request may be made, or why that can't be told. The reason holds no value of the request's: it
     /// is for the log, where credentials have no place.
     pub(crate) fn judge(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        match self.formula.evaluate(facts)? {
-            Value::Bool(may) => Ok(may),
-            other => Err(format!("the expression is a {}, not `true` or `false`", other.type_of())),
-        }
+        self.formula.truth(facts)
     }
 
     /// What explanations say of a judgement.

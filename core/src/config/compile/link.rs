@@ -70,7 +70,7 @@ pub(super) fn link(
     // What is wrong with the policies of a route does not wait until the route itself is mended. What they lack
     // may come from an override.
     if let Ok(everything) = Pattern::parse("/*") {
-        let bench = Bench { complete: false, ..*bench };
+        let bench = Bench { complete: false, expressions: bench.expressions.clone(), ..*bench };
         for index in &unreadable {
             chains.plan(*index, &everything, &[], &bench);
         }

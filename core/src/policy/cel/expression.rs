@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 use ::cel::{Context, ExecutionError, IdedExpr, ResolveResult, Value, parser::PrattParser};
 
+use super::terms::{Fault, Vocabulary};
+
 /// Bytes of an expression at most.
 pub(crate) const MAX_BYTES: usize = 4_096;
 /// Operators, names, literals and calls of an expression at most, macros expanded.
@@ -18,21 +20,6 @@ const MAX_DEPTH: u16 = 48;
 /// `all`, `exists`, `exists_one`, `map`, `filter` in an expression at most.
 pub(crate) const MAX_LOOPS: usize = 4;
 
-/// What expressions can name, and what is in it.
-pub(crate) type Vocabulary = &'static [(&'static str, &'static [&'static str])];
-/// What expressions over a request can name.
-pub(crate) const VARIABLES: Vocabulary = &[
-    ("request", &["method", "path", "host", "headers", "query", "client_ip"]),
-    ("auth", &["user", "roles", "claims"]),
-    ("route", &["path", "service"]),
-    ("now", &[]),
-];
-/// What expressions over an answer can name.
-pub(crate) const OF_ANSWERS: Vocabulary = &[
-    ("response", &["status", "headers"]),
-    ("usage", &["input_tokens", "output_tokens", "total_tokens", "cached_tokens"]),
-    ("reserved", &[]),
-];
 /// What expressions can call, besides operators and macros.
 pub(crate) const FUNCTIONS: [&str; 10] =
     ["size", "contains", "startsWith", "endsWith", "string", "int", "uint", "double", "bool", "dyn"];
@@ -46,25 +33,6 @@ pub(crate) struct Expression {
 /// Which variables an expression names, and which of their fields: no others are lent to it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs(BTreeSet<(&'static str, &'static str)>);
-
-/// What is wrong with an expression.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) message: String,
-    pub(crate) cure: Option<String>,
-    /// Line and column within the expression, from 1, where that is known.
-    pub(crate) at: Option<(u32, u32)>,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cure: None, at: None }
-    }
-
-    fn cure(self, cure: impl Into<String>) -> Self {
-        Self { cure: Some(cure.into()), ..self }
-    }
-}
 
 impl Needs {
     /// Whether a variable is named at all.

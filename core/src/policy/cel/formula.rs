@@ -6,7 +6,8 @@ use ::cel::{Context, Env, Value};
 
 use super::{
     expression::{self, Expression},
-    values::{self, Answered},
+    terms::{Answered, Fault, Vocabulary},
+    values,
 };
 use crate::facts::Facts;
 
@@ -20,8 +21,10 @@ pub(crate) struct Formula {
 }
 
 impl Formula {
-    pub(crate) fn new(expression: Expression, shown: String) -> Self {
-        Self { expression, env: Arc::new(Env::stdlib()), shown }
+    /// Reads an expression, which is shown as it is written. All that is wrong with it is told.
+    pub(crate) fn read(text: &str, variables: Vocabulary, shown: &str) -> Result<Self, Vec<Fault>> {
+        let expression = Expression::over(variables, text)?;
+        Ok(Self { expression, env: Arc::new(Env::stdlib()), shown: shown.to_owned() })
     }
 
     /// The expression, as written.
@@ -34,18 +37,35 @@ impl Formula {
         self.expression.needs().any(variable)
     }
 
-    /// What it is for a request. Why it is nothing holds no value of the request's: it is for the log, where
-    /// credentials have no place.
-    pub(crate) fn evaluate(&self, facts: &Facts<'_>) -> Result<Value, String> {
-        let mut context = Context::with_env(self.env.clone());
-        values::lend(&mut context, self.expression.needs(), facts)?;
-        self.expression.evaluate(&context).map_err(|error| expression::reason(&error))
+    /// Whether it is true of a request. Why it is neither holds no value of the request's, here and below: it is for the
+    /// log, where credentials have no place.
+    pub(crate) fn truth(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        match self.evaluate(facts)? {
+            Value::Bool(truth) => Ok(truth),
+            other => Err(format!("the expression is a {}, not `true` or `false`", other.type_of())),
+        }
     }
 
-    /// What it is for an answer, where it is an expression over one.
-    pub(crate) fn evaluate_answer(&self, answered: &Answered<'_>) -> Result<Value, String> {
+    /// What number it is for a request.
+    pub(crate) fn number(&self, facts: &Facts<'_>) -> Result<u64, String> {
+        number(&self.evaluate(facts)?)
+    }
+
+    /// What text it is for a request.
+    pub(crate) fn text(&self, facts: &Facts<'_>) -> Result<String, String> {
+        text(&self.evaluate(facts)?)
+    }
+
+    /// What number it is for an answer, where it is an expression over one.
+    pub(crate) fn number_of_answer(&self, answered: &Answered<'_>) -> Result<u64, String> {
         let mut context = Context::with_env(self.env.clone());
         values::lend_answer(&mut context, self.expression.needs(), answered)?;
+        number(&self.expression.evaluate(&context).map_err(|error| expression::reason(&error))?)
+    }
+
+    fn evaluate(&self, facts: &Facts<'_>) -> Result<Value, String> {
+        let mut context = Context::with_env(self.env.clone());
+        values::lend(&mut context, self.expression.needs(), facts)?;
         self.expression.evaluate(&context).map_err(|error| expression::reason(&error))
     }
 }
@@ -63,7 +83,7 @@ impl fmt::Debug for Formula {
 }
 
 /// A value as a whole number that is not negative; a broken one is rounded up.
-pub(crate) fn number(value: &Value) -> Result<u64, String> {
+fn number(value: &Value) -> Result<u64, String> {
     match value {
         Value::Int(number) => {
             u64::try_from(*number).map_err(|_| "the expression is a negative number".to_owned())
@@ -77,7 +97,7 @@ pub(crate) fn number(value: &Value) -> Result<u64, String> {
 }
 
 /// A value as a text: of a number its digits.
-pub(crate) fn text(value: &Value) -> Result<String, String> {
+fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.to_string()),
         Value::Int(number) => Ok(number.to_string()),

@@ -9,8 +9,8 @@ use ::cel::{
 use http::{HeaderMap, HeaderName};
 use serde_json::Value as Json;
 
-use super::expression::Needs;
-use crate::{facts::Facts, identity::Identity, route::parameters, usage::Usage};
+use super::{expression::Needs, terms::Answered};
+use crate::{facts::Facts, identity::Identity, route::parameters};
 
 /// Members of a list or a mapping at most: a loop goes through all of them.
 const MAX_MEMBERS: usize = 256;
@@ -35,15 +35,6 @@ pub(super) fn lend(context: &mut Context<'_, '_>, needs: &Needs, facts: &Facts<'
         context.add_variable_from_value("now", Value::Int(seconds));
     }
     Ok(())
-}
-
-/// What expressions over an answer see.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Answered<'a> {
-    pub(crate) status: u16,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) usage: Usage,
-    pub(crate) reserved: u64,
 }
 
 /// Lends an answer to an expression. Fails as [`lend`] does.

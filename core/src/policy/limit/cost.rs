@@ -7,10 +7,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::{
     facts::Facts,
-    policy::cel::{
-        formula::{self, Formula},
-        values::Answered,
-    },
+    policy::cel::{formula::Formula, terms::Answered},
     usage::Usage,
 };
 
@@ -55,7 +52,7 @@ impl Cost {
     pub(crate) fn of(&self, facts: &Facts<'_>) -> Result<u64, String> {
         match &self.taken {
             Taken::Fixed(cost) => Ok(*cost),
-            Taken::Of(formula) => formula::number(&formula.evaluate(facts)?),
+            Taken::Of(formula) => formula.number(facts),
         }
     }
 
@@ -118,7 +115,7 @@ impl Settle {
                 }
                 let usage = usage.unwrap_or_default();
                 let answered = Answered { status: status.as_u16(), headers, usage, reserved };
-                let value = formula.evaluate_answer(&answered).and_then(|value| formula::number(&value));
+                let value = formula.number_of_answer(&answered);
                 // What can't be told was as dear as had been thought.
                 value.unwrap_or(untold)
             }

@@ -9,11 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    facts::Facts,
-    failures::write_network,
-    policy::cel::formula::{self, Formula},
-};
+use crate::{facts::Facts, failures::write_network, policy::cel::formula::Formula};
 
 /// A part of the key by which requests are counted.
 #[derive(Debug, PartialEq)]
@@ -88,7 +84,7 @@ impl Per {
             }
             (Self::Claim(_), None) => write!(key, "claim:"),
             (Self::Cel(formula), _) => {
-                let text = formula::text(&formula.evaluate(facts)?)?;
+                let text = formula.text(facts)?;
                 write!(key, "cel:{:x}", Sha256::digest(text))
             }
         };

@@ -9,8 +9,8 @@ use crate::{
     },
     policy::cel::{
         Cel,
-        expression::{Expression, Fault, VARIABLES, Vocabulary},
         formula::Formula,
+        terms::{Fault, VARIABLES, Vocabulary},
     },
 };
 
@@ -22,10 +22,11 @@ pub(super) fn cel(keys: &Written, node: &Node, bench: &Bench<'_>) -> Option<Cel>
 
 /// An expression that stands at a node.
 pub(super) fn formula(text: &str, variables: Vocabulary, node: &Node, bench: &Bench<'_>) -> Option<Formula> {
-    match Expression::over(variables, text) {
-        Ok(expression) => Some(Formula::new(expression, node.shown().to_owned())),
+    bench.expressions.set(true);
+    match Formula::read(text, variables, node.shown()) {
+        Ok(formula) => Some(formula),
         // Any word of it may be the value of a variable.
-        Err(_) if node.is_filled() => {
+        Err(_) if node.is_filled() && cfg!(feature = "expressions") => {
             let message = "this is no expression once it is filled in";
             bench.note(Problem::error(node.span, message).cure("take variables out of it to see why"));
             None

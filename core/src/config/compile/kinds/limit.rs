@@ -19,7 +19,7 @@ use crate::{
     },
     counter::{Leasing, MAX, Window},
     policy::{
-        cel::expression::{OF_ANSWERS, VARIABLES},
+        cel::terms::{OF_ANSWERS, VARIABLES},
         limit::{
             Limit, OnError,
             algorithm::{Algorithm, Amount},

@@ -2,6 +2,7 @@ use ::cel::Env;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::policy::cel::terms::VARIABLES;
 
 fn faults(text: &str) -> Vec<String> {
     Expression::over(VARIABLES, text).err().into_iter().flatten().map(|fault| fault.message).collect()
