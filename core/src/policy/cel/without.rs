@@ -11,9 +11,10 @@ pub(crate) enum Formula {}
 impl Formula {
     pub(crate) fn read(_: &str, _: Vocabulary, _: &str) -> Result<Self, Vec<Fault>> {
         let fault = Fault::new("this build has no expressions");
-        Err(vec![fault.cure(
-            "build it for a configuration that has some: `wrangler deploy` does, `tollgate publish` can't",
-        )])
+        Err(vec![
+            fault
+                .cure("deploy the configuration with its Worker: `npx wrangler deploy` builds what it needs"),
+        ])
     }
 
     pub(crate) fn shown(&self) -> &str {
