@@ -13,7 +13,7 @@ const MOST: Duration = Duration::from_millis(TIMEOUT_MS + 400);
 
 fn gateway(redis: &Redis, on_error: &str) -> Gateway {
     let store = format!("type: Redis, url: '{}', timeout_ms: {TIMEOUT_MS}", redis.url());
-    let limit = format!("type: FixedWindow, rate: 1000000, window: 1000d, on_error: {on_error}");
+    let limit = format!("type: FixedWindow, rate: 1000000, window: 366d, on_error: {on_error}");
     Gateway::start(&limit, &store, upstream())
 }
 

@@ -13,7 +13,7 @@ fn four_processes_admit_exactly_the_limit() {
     let redis = Redis::start();
     let store = format!("type: Redis, url: '{}', timeout_ms: 10000", redis.url());
     let upstream = upstream();
-    let limit = format!("type: FixedWindow, rate: {LIMIT}, window: 1000d");
+    let limit = format!("type: FixedWindow, rate: {LIMIT}, window: 366d");
     let gateways: Vec<_> = (0..4).map(|_| Gateway::start(&limit, &store, upstream)).collect();
     let load = Load::on(&gateways.iter().collect::<Vec<_>>(), 8, Duration::ZERO);
     // Until all have gone on for a while after the limit.
@@ -39,7 +39,7 @@ fn a_new_process_goes_on_where_another_has_ended() {
     let redis = Redis::start();
     let store = format!("type: Redis, url: '{}', timeout_ms: 2000", redis.url());
     let upstream = upstream();
-    let start = || Gateway::start("type: FixedWindow, rate: 3, window: 1000d", &store, upstream);
+    let start = || Gateway::start("type: FixedWindow, rate: 3, window: 366d", &store, upstream);
     let first = start();
     let mut client = Client::connect(first.address);
     assert_eq!([(); 2].map(|()| client.get().0), [200, 200]);
@@ -58,7 +58,7 @@ fn prefixes_keep_gateways_apart() {
     let upstream = upstream();
     for prefix in ["one", "two"] {
         let store = format!("type: Redis, url: '{}', timeout_ms: 2000, prefix: {prefix}", redis.url());
-        let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 1000d", &store, upstream);
+        let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 366d", &store, upstream);
         assert_eq!([gateway.get().0, gateway.get().0], [200, 429]);
     }
     assert_eq!(redis.ask("DBSIZE"), ":2");
@@ -71,7 +71,7 @@ fn a_script_that_was_forgotten_is_sent_again() {
     }
     let redis = Redis::start();
     let store = format!("type: Redis, url: '{}', timeout_ms: 2000", redis.url());
-    let gateway = Gateway::start("type: FixedWindow, rate: 100, window: 1000d", &store, upstream());
+    let gateway = Gateway::start("type: FixedWindow, rate: 100, window: 366d", &store, upstream());
     for _ in 0..3 {
         assert_eq!(gateway.get().0, 200);
         assert_eq!(redis.ask("SCRIPT FLUSH"), "+OK");
@@ -87,7 +87,7 @@ fn the_password_is_shown_nowhere() {
     const PASSWORD: &str = "swordfish-42";
     let redis = Redis::with(&["--requirepass", PASSWORD]);
     let upstream = upstream();
-    let limit = "type: FixedWindow, rate: 100, window: 1000d";
+    let limit = "type: FixedWindow, rate: 100, window: 366d";
     for (password, status) in [(PASSWORD, 200), ("swordfish-43", 503)] {
         let url = format!("redis://:{password}@127.0.0.1:{}", redis.port);
         let gateway =
@@ -121,7 +121,7 @@ fn the_store_is_spoken_to_over_tls_and_has_to_prove_who_it_is() {
     let upstream = upstream();
     // The certificate is of this name.
     let store = format!("type: Redis, url: '${{STORE}}:{port}', timeout_ms: 2000");
-    let limit = "type: FixedWindow, rate: 100, window: 1000d";
+    let limit = "type: FixedWindow, rate: 100, window: 366d";
     for (authority, url, status) in [
         (Some(&*authority), "rediss://localhost", 200),
         (Some(&*authority), "rediss://127.0.0.1", 503),
@@ -145,6 +145,6 @@ fn the_permissions_that_the_documentation_names_are_enough() {
     assert_eq!(redis.ask(&user.replace("PASSWORD", "hush")), "+OK");
     let store =
         format!("type: Redis, url: 'redis://tollgate:hush@127.0.0.1:{}/1', timeout_ms: 2000", redis.port);
-    let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 1000d", &store, upstream());
+    let gateway = Gateway::start("type: FixedWindow, rate: 1, window: 366d", &store, upstream());
     assert_eq!([gateway.get().0, gateway.get().0], [200, 429], "{}", gateway.said());
 }
