@@ -1,8 +1,11 @@
 //! Several processes that count together.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use super::around::{Client, Gateway, Load, Redis, free_port, is_missing, upstream};
+use super::around::{Answered, Client, Gateway, Load, Redis, free_port, is_missing, until, upstream};
 
 #[test]
 fn four_processes_admit_exactly_the_limit() {
@@ -29,6 +32,83 @@ fn four_processes_admit_exactly_the_limit() {
         assert_eq!(gateway.metric("tollgate_store_failures_total{reason=\"timeout\"}"), 0);
         assert_eq!(gateway.metric("tollgate_store_settlements_dropped_total"), 0);
     }
+}
+
+/// Four processes with one leased limit at full load, until it has been at its end for a while: all that was answered,
+/// but for one request each before, and for how long they went on.
+fn leased(limit: &str, went_on: Duration) -> (Vec<Answered>, Duration) {
+    let redis = Redis::start();
+    let store = format!("type: Redis, url: '{}', timeout_ms: 10000", redis.url());
+    let upstream = upstream();
+    let gateways: Vec<_> = (0..4).map(|_| Gateway::start(limit, &store, upstream)).collect();
+    // So that they are connected.
+    assert!(gateways.iter().all(|gateway| gateway.get().0 == 200));
+    let begun = Instant::now();
+    let load = Load::on(&gateways.iter().collect::<Vec<_>>(), 8, Duration::ZERO);
+    until("all have refused some", Duration::from_secs(60), || {
+        gateways.iter().all(|gateway| gateway.metric("tollgate_refusals_total") > 0)
+    });
+    thread::sleep(went_on);
+    let lasted = begun.elapsed();
+    let all = load.end();
+    let draws = gateways.iter().map(|gateway| gateway.metric("tollgate_store_draws_total")).sum::<u64>();
+    let with = |status: u16| all.iter().filter(|answered| answered.status == status).count();
+    println!(
+        "leased, {} requests at four processes in {lasted:?}: {} admitted, {} refused; {draws} questions, {:.3} a request",
+        all.len(),
+        with(200),
+        with(429),
+        draws as f64 / all.len() as f64
+    );
+    assert_eq!(with(200) + with(429), all.len());
+    assert!(draws * 4 < all.len() as u64, "{draws} questions are too many for {} requests", all.len());
+    for gateway in &gateways {
+        assert_eq!(gateway.metric("tollgate_store_failures_total{reason=\"timeout\"}"), 0);
+        assert_eq!(gateway.metric("tollgate_store_settlements_dropped_total"), 0);
+    }
+    (all, lasted)
+}
+
+fn admitted(all: &[Answered]) -> usize {
+    all.iter().filter(|answered| answered.status == 200).count()
+}
+
+#[test]
+fn four_processes_that_lease_a_window_admit_no_more_than_was_conceded() {
+    if is_missing() {
+        return;
+    }
+    const LIMIT: usize = 10_000;
+    const OVER: usize = 1_600;
+    let limit =
+        format!("type: FixedWindow, rate: {LIMIT}, window: 366d, accuracy: leased, max_overshoot: {OVER}");
+    // What is handed back after a second is admitted after the next.
+    let admitted = 4 + admitted(&leased(&limit, Duration::from_secs(3)).0);
+    println!("{admitted} of {LIMIT}, {} over of {OVER}", admitted as i64 - LIMIT as i64);
+    assert!((LIMIT..=LIMIT + OVER).contains(&admitted), "{admitted}");
+}
+
+#[test]
+fn four_processes_that_lease_a_bucket_admit_no_more_than_was_conceded() {
+    if is_missing() {
+        return;
+    }
+    const BURST: f64 = 5_000.0;
+    const RATE: f64 = 500.0;
+    const OVER: f64 = 800.0;
+    let limit = format!(
+        "type: TokenBucket, rate: {RATE}, window: 1s, burst: {BURST}, accuracy: leased, max_overshoot: {OVER}"
+    );
+    let (all, lasted) = leased(&limit, Duration::from_secs(4));
+    let admitted = admitted(&all) as f64;
+    // The last answers came after the time was up.
+    let last = all.iter().map(|answered| answered.at).max().unwrap();
+    let begun = all.iter().map(|answered| answered.at - answered.took).min().unwrap();
+    let most = BURST + RATE * (last - begun).as_secs_f64() + OVER;
+    // A refusal is remembered for a second at most.
+    let least = BURST + RATE * (lasted.as_secs_f64() - 1.0);
+    println!("{admitted} of {:.0}, at most {most:.0}", BURST + RATE * lasted.as_secs_f64());
+    assert!((least..=most).contains(&admitted), "{least:.0} {admitted} {most:.0}");
 }
 
 #[test]
