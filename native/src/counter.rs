@@ -24,9 +24,10 @@ use tokio::{
 use tollgate_core::{
     config::document::{Store, StoreType},
     counter::{Draw, Quota, Settlement},
-    host::{HostError, HostErrorKind, Timestamp},
+    host::{HostError, HostErrorKind},
 };
 
+pub use self::script::Now;
 use self::{
     link::{Failure, Line, Link, Server, Wire},
     script::{Asks, Keys},
@@ -84,13 +85,13 @@ impl Shared {
     }
 
     /// Takes from all counters or, when one refuses, from none.
-    pub async fn draw(&self, draws: &[Draw], now: Timestamp) -> Result<Vec<Quota>, HostError> {
+    pub async fn draw(&self, draws: &[Draw], now: Now) -> Result<Vec<Quota>, HostError> {
         if draws.is_empty() {
             return Ok(Vec::new());
         }
-        let mut asks = Asks::default();
+        let mut asks = Asks::at(now);
         for draw in draws {
-            asks.push(self.0.keys.of(draw), draw.numbers(now));
+            asks.push(self.0.keys.of(draw), draw.numbers(asks.now()));
         }
         let begun = Instant::now();
         self.0.metrics.draws.up();
@@ -100,13 +101,13 @@ impl Shared {
     }
 
     /// Puts right what was drawn.
-    pub async fn settle(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), HostError> {
+    pub async fn settle(&self, settlements: &[Settlement], now: Now) -> Result<(), HostError> {
         if settlements.is_empty() {
             return Ok(());
         }
-        let mut asks = Asks::default();
+        let mut asks = Asks::at(now);
         for settlement in settlements {
-            asks.push(self.0.keys.of(&settlement.draw), settlement.numbers(now));
+            asks.push(self.0.keys.of(&settlement.draw), settlement.numbers(asks.now()));
         }
         self.0.metrics.settlements.add(settlements.len() as u64);
         // Never twice: what is handed back twice would be admitted twice.

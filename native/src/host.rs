@@ -34,7 +34,7 @@ use crate::{
     cache::ResponseCache,
     client::Client,
     clock::Clock,
-    counter::Shared,
+    counter::{Now, Shared},
     log::AccessLog,
     metrics::Metrics,
     password::Passwords,
@@ -129,6 +129,14 @@ impl NativeHost {
         Ok(())
     }
 
+    /// By whose clock shared counters count: the store's, or the one that a test turns by hand.
+    fn now_there(&self) -> Now {
+        match &self.0.clock {
+            Clock::Manual(_) => Now::Given(self.now()),
+            Clock::System | Clock::Wrong(_) => Now::Store,
+        }
+    }
+
     /// Ends the access log when all of it is written. Blocks for as long as the disk does.
     pub fn close(&self) {
         self.0.access_log.close();
@@ -172,7 +180,7 @@ impl Host for NativeHost {
         match self.0.shared.load_full() {
             None => Ok(self.0.counters.draw(draws, self.now())),
             // Boxed: every request would carry room for it.
-            Some(shared) => Box::pin(shared.draw(draws, self.now())).await,
+            Some(shared) => Box::pin(shared.draw(draws, self.now_there())).await,
         }
     }
 
@@ -182,7 +190,7 @@ impl Host for NativeHost {
                 self.0.counters.settle(settlements, self.now());
                 Ok(())
             }
-            Some(shared) => Box::pin(shared.settle(settlements, self.now())).await,
+            Some(shared) => Box::pin(shared.settle(settlements, self.now_there())).await,
         }
     }
 
