@@ -137,6 +137,16 @@ impl NativeHost {
         }
     }
 
+    fn settle_later(&self, settlements: Vec<Settlement>) {
+        let Some(shared) = self.0.shared.load_full() else {
+            self.0.counters.settle(&settlements, self.now());
+            return;
+        };
+        let (own, settlements): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
+        self.0.counters.settle(&own, self.now());
+        shared.settle_later(settlements, self.now_there());
+    }
+
     /// Ends the access log when all of it is written. Blocks for as long as the disk does.
     pub fn close(&self) {
         self.0.access_log.close();
@@ -246,16 +256,11 @@ impl Host for NativeHost {
     }
 
     fn defer(&self, job: Job) {
-        if let Job::Settle(settlements) = &job {
-            let Some(shared) = self.0.shared.load_full() else {
-                self.0.counters.settle(settlements, self.now());
-                return;
-            };
-            // Not with the other jobs: those are few and slow, these many and quick.
-            let (host, many) = (self.clone(), settlements.len());
-            shared.later(many, async move { job::run(&host, job).await });
-            return;
-        }
+        // Not with the other jobs: those are few and slow, these many and quick.
+        let job = match job {
+            Job::Settle(settlements) => return self.settle_later(settlements),
+            other => other,
+        };
         // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.
         let (Ok(room), Ok(runtime)) = (self.0.jobs.clone().try_acquire_owned(), Handle::try_current()) else {
             self.0.metrics.jobs_dropped.up();
