@@ -36,6 +36,8 @@ use crate::metrics::StoreMetrics;
 
 /// Settlements that wait for the store at the same time, at most.
 const MAX_SETTLING: usize = 4_096;
+/// Settlements that are asked at the same time, at most: all that have waited for a store would be too much for it at once.
+const MAX_ASKING: usize = 64;
 /// How long a settlement waits for a store that can't be reached.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
@@ -62,6 +64,8 @@ struct Inner {
     patience: Duration,
     metrics: Arc<StoreMetrics>,
     settling: Arc<Semaphore>,
+    /// Turns of those that settle.
+    turns: Semaphore,
     /// Whoever keeps a connection lets it go when this is dropped.
     open: watch::Sender<()>,
 }
@@ -80,6 +84,7 @@ impl Shared {
             patience,
             metrics: metrics.clone(),
             settling: Arc::new(Semaphore::new(MAX_SETTLING)),
+            turns: Semaphore::new(MAX_ASKING),
             open: watch::Sender::new(()),
         }))))
     }
@@ -144,6 +149,8 @@ impl Shared {
     async fn settle_when_up(&self, link: &Link, settlements: &[Settlement], now: Now) -> Result<(), Failure> {
         loop {
             link.is_up().await;
+            // They are never closed.
+            let _turn = self.0.turns.acquire().await;
             // That a connection has broken is noticed by whoever uses it next: not by what can be asked only once.
             match link.prove(self.0.patience).await {
                 Ok(()) => {}
@@ -161,14 +168,16 @@ impl Shared {
         }
     }
 
+    /// [`Failure::Down`] only where nothing was sent.
     async fn ask(&self, asks: Asks, mut again: Again) -> Result<Vec<Quota>, Failure> {
         let deadline = Instant::now() + self.0.patience;
         let asks = Arc::new(asks);
         let link = self.link();
+        let mut first = None;
         let failure = loop {
             let line = match timeout_at(deadline, link.line()).await {
                 Ok(Ok(line)) => line,
-                Ok(Err(down)) => break down,
+                Ok(Err(down)) => break first.unwrap_or(down),
                 Err(_) => break Failure::late(),
             };
             let number = line.number;
@@ -184,6 +193,7 @@ impl Shared {
             // A connection that was closed while nobody used it is noticed by whoever uses it next.
             if matches!((&failure, again), (Failure::Dropped(_), Again::Once)) {
                 again = Again::Never;
+                first = Some(failure);
                 continue;
             }
             break failure;
@@ -193,7 +203,11 @@ impl Shared {
     }
 
     fn unavailable(&self, failure: &Failure) -> HostError {
-        HostError::new(HostErrorKind::Unavailable, format!("{}: {failure}", self.0.server.shown()))
+        let kind = match failure {
+            Failure::Down => HostErrorKind::Connect,
+            _ => HostErrorKind::Unavailable,
+        };
+        HostError::new(kind, format!("{}: {failure}", self.0.server.shown()))
     }
 
     async fn put(&self, line: Line, asks: &Arc<Asks>) -> Result<Vec<Quota>, RedisError> {

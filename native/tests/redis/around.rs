@@ -275,11 +275,7 @@ impl Gateway {
 
     /// What its metrics say of a name.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let text = self.metrics();
-        let line =
-            text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        metric(&self.metrics(), name)
     }
 
     pub(crate) fn metrics(&self) -> String {
@@ -302,6 +298,13 @@ impl Drop for Gateway {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What a page of metrics says of a name.
+pub(crate) fn metric(text: &str, name: &str) -> u64 {
+    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 /// A client with one connection.
