@@ -59,7 +59,7 @@ pub trait Host: Sized {
     ) -> Result<Response<Self::Body>, HostError>;
 
     /// Takes from several counters at once: all of them or, when one refuses, none.
-    /// One quota a draw, in the same order.
+    /// One quota a draw, in the same order. [`HostErrorKind::Connect`] says that nothing was drawn for certain.
     async fn draw(&self, draws: &[Draw]) -> Result<Vec<Quota>, HostError>;
 
     /// Puts right what was drawn, each for itself: one that fails keeps none of the others from being settled.

@@ -19,6 +19,8 @@ pub enum Clock {
     /// The system's.
     #[default]
     System,
+    /// The system's on a machine whose clock is so many milliseconds fast or, below zero, slow.
+    Wrong(i64),
     /// Shows what it was last set to.
     Manual(Arc<AtomicU64>),
 }
@@ -36,6 +38,7 @@ impl Clock {
                 let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::try_from(elapsed.as_millis()).unwrap_or(Timestamp::MAX)
             }
+            Self::Wrong(by) => Self::System.now().saturating_add_signed(*by),
             Self::Manual(now) => now.load(Ordering::Relaxed),
         }
     }
@@ -58,6 +61,12 @@ mod tests {
         let other = clock.clone();
         clock.set(7);
         assert_eq!((clock.now(), other.now()), (7, 7));
+    }
+
+    #[test]
+    fn a_wrong_clock_goes_on() {
+        let (slow, right) = (Clock::Wrong(-60_000).now(), Clock::System.now());
+        assert!((60_000..61_000).contains(&(right - slow)));
     }
 
     #[test]

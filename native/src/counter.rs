@@ -19,14 +19,15 @@ use redis::{RedisError, Value};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tollgate_core::{
     config::document::{Store, StoreType},
-    counter::{Draw, Quota, Settlement},
-    host::{HostError, HostErrorKind, Timestamp},
+    counter::{Draw, Outcome, Quota, Rule, Settlement},
+    host::{HostError, HostErrorKind},
 };
 
+pub use self::script::Now;
 use self::{
     link::{Failure, Line, Link, Server, Wire},
     script::{Asks, Keys},
@@ -35,6 +36,8 @@ use crate::metrics::StoreMetrics;
 
 /// Settlements that wait for the store at the same time, at most.
 const MAX_SETTLING: usize = 4_096;
+/// Settlements that are asked at the same time, at most: all that have waited for a store would be too much for it at once.
+const MAX_ASKING: usize = 64;
 /// How long a settlement waits for a store that can't be reached.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
@@ -61,6 +64,8 @@ struct Inner {
     patience: Duration,
     metrics: Arc<StoreMetrics>,
     settling: Arc<Semaphore>,
+    /// Turns of those that settle.
+    turns: Semaphore,
     /// Whoever keeps a connection lets it go when this is dropped.
     open: watch::Sender<()>,
 }
@@ -79,73 +84,108 @@ impl Shared {
             patience,
             metrics: metrics.clone(),
             settling: Arc::new(Semaphore::new(MAX_SETTLING)),
+            turns: Semaphore::new(MAX_ASKING),
             open: watch::Sender::new(()),
         }))))
     }
 
     /// Takes from all counters or, when one refuses, from none.
-    pub async fn draw(&self, draws: &[Draw], now: Timestamp) -> Result<Vec<Quota>, HostError> {
+    pub async fn draw(&self, draws: &[Draw], now: Now) -> Result<Vec<Quota>, HostError> {
         if draws.is_empty() {
             return Ok(Vec::new());
         }
-        let mut asks = Asks::default();
+        let mut asks = Asks::at(now);
         for draw in draws {
-            asks.push(self.0.keys.of(draw), draw.numbers(now));
+            asks.push(self.0.keys.of(draw), draw.numbers(asks.now()));
         }
         let begun = Instant::now();
         self.0.metrics.draws.up();
         let quotas = self.ask(asks, Again::Once).await;
         self.0.metrics.took(begun.elapsed());
-        quotas
+        quotas.map_err(|failure| self.unavailable(&failure))
     }
 
     /// Puts right what was drawn.
-    pub async fn settle(&self, settlements: &[Settlement], now: Timestamp) -> Result<(), HostError> {
+    pub async fn settle(&self, settlements: &[Settlement], now: Now) -> Result<(), HostError> {
+        self.try_settle(settlements, now).await.map_err(|failure| self.unavailable(&failure))
+    }
+
+    async fn try_settle(&self, settlements: &[Settlement], now: Now) -> Result<(), Failure> {
         if settlements.is_empty() {
             return Ok(());
         }
-        let mut asks = Asks::default();
+        let mut asks = Asks::at(now);
         for settlement in settlements {
-            asks.push(self.0.keys.of(&settlement.draw), settlement.numbers(now));
+            asks.push(self.0.keys.of(&settlement.draw), settlement.numbers(asks.now()));
         }
-        self.0.metrics.settlements.add(settlements.len() as u64);
         // Never twice: what is handed back twice would be admitted twice.
-        self.ask(asks, Again::Never).await.map(|_| ())
+        self.ask(asks, Again::Never).await?;
+        self.0.metrics.settlements.add(settlements.len() as u64);
+        Ok(())
     }
 
-    /// Does `work`, which settles `many`, as soon as the store can be reached. What there is no room for, and what fails,
-    /// is counted as dropped.
-    pub(crate) fn later<E>(&self, many: usize, work: impl Future<Output = Result<(), E>> + Send + 'static) {
-        let dropped = self.0.metrics.clone();
-        let drop_all = move || dropped.settlements_dropped.add(many as u64);
+    /// Puts right what was drawn as soon as the store can be reached. What there is no room for, and what fails, is counted
+    /// as dropped.
+    pub(crate) fn settle_later(&self, settlements: Vec<Settlement>, now: Now) {
+        if settlements.is_empty() {
+            return;
+        }
         let (Ok(room), Ok(runtime)) =
             (self.0.settling.clone().try_acquire_owned(), tokio::runtime::Handle::try_current())
         else {
-            return drop_all();
+            self.0.metrics.settlements_dropped.add(settlements.len() as u64);
+            return;
         };
-        let link = self.link();
+        let (shared, link) = (self.clone(), self.link());
         runtime.spawn(async move {
-            let is_up = tokio::time::timeout(SETTLES_WITHIN, link.is_up()).await.is_ok();
-            if !is_up || work.await.is_err() {
-                drop_all();
+            let settled = timeout(SETTLES_WITHIN, shared.settle_when_up(&link, &settlements, now)).await;
+            if settled.is_err() || settled.is_ok_and(|settled| settled.is_err()) {
+                shared.0.metrics.settlements_dropped.add(settlements.len() as u64);
             }
             drop(room);
         });
     }
 
-    async fn ask(&self, asks: Asks, mut again: Again) -> Result<Vec<Quota>, HostError> {
+    async fn settle_when_up(&self, link: &Link, settlements: &[Settlement], now: Now) -> Result<(), Failure> {
+        loop {
+            link.is_up().await;
+            // They are never closed.
+            let _turn = self.0.turns.acquire().await;
+            // That a connection has broken is noticed by whoever uses it next: not by what can be asked only once.
+            match link.prove(self.0.patience).await {
+                Ok(()) => {}
+                Err(refused @ Failure::Refused(_)) => return Err(refused),
+                Err(_) => continue,
+            }
+            match self.try_settle(settlements, now).await {
+                // Nobody was asked.
+                Err(Failure::Down) => {}
+                // Perhaps it was carried out, and perhaps not.
+                Err(Failure::Late | Failure::Dropped(_) | Failure::Away(_))
+                    if settlements.iter().all(is_repeatable) => {}
+                settled => return settled,
+            }
+        }
+    }
+
+    /// [`Failure::Down`] only where nothing was sent.
+    async fn ask(&self, asks: Asks, mut again: Again) -> Result<Vec<Quota>, Failure> {
         let deadline = Instant::now() + self.0.patience;
         let asks = Arc::new(asks);
         let link = self.link();
+        let mut first = None;
         let failure = loop {
             let line = match timeout_at(deadline, link.line()).await {
                 Ok(Ok(line)) => line,
-                Ok(Err(down)) => break down,
+                Ok(Err(down)) => break first.unwrap_or(down),
                 Err(_) => break Failure::late(),
             };
             let number = line.number;
             let failure = match timeout_at(deadline, self.put(line, &asks)).await {
-                Ok(Ok(quotas)) => return Ok(quotas),
+                Ok(Ok(quotas)) => {
+                    link.answered();
+                    return Ok(quotas);
+                }
                 Ok(Err(error)) => self.0.server.failure(&error),
                 Err(_) => Failure::late(),
             };
@@ -153,13 +193,21 @@ impl Shared {
             // A connection that was closed while nobody used it is noticed by whoever uses it next.
             if matches!((&failure, again), (Failure::Dropped(_), Again::Once)) {
                 again = Again::Never;
+                first = Some(failure);
                 continue;
             }
             break failure;
         };
         self.0.metrics.failed(failure.counted());
-        let shown = self.0.server.shown();
-        Err(HostError::new(HostErrorKind::Unavailable, format!("{shown}: {failure}")))
+        Err(failure)
+    }
+
+    fn unavailable(&self, failure: &Failure) -> HostError {
+        let kind = match failure {
+            Failure::Down => HostErrorKind::Connect,
+            _ => HostErrorKind::Unavailable,
+        };
+        HostError::new(kind, format!("{}: {failure}", self.0.server.shown()))
     }
 
     async fn put(&self, line: Line, asks: &Arc<Asks>) -> Result<Vec<Quota>, RedisError> {
@@ -222,6 +270,12 @@ impl Shared {
             }
         })
     }
+}
+
+/// Whether it may be carried out twice: a place has a name, and is handed back once. Renewing it after it was handed back
+/// would be another matter.
+fn is_repeatable(settlement: &Settlement) -> bool {
+    matches!((settlement.draw.rule, settlement.outcome), (Rule::Concurrency { .. }, Outcome::Used(_)))
 }
 
 /// Whether a question may be asked again on a new connection.

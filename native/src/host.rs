@@ -34,7 +34,7 @@ use crate::{
     cache::ResponseCache,
     client::Client,
     clock::Clock,
-    counter::Shared,
+    counter::{Now, Shared},
     log::AccessLog,
     metrics::Metrics,
     password::Passwords,
@@ -129,6 +129,24 @@ impl NativeHost {
         Ok(())
     }
 
+    /// By whose clock shared counters count: the store's, or the one that a test turns by hand.
+    fn now_there(&self) -> Now {
+        match &self.0.clock {
+            Clock::Manual(_) => Now::Given(self.now()),
+            Clock::System | Clock::Wrong(_) => Now::Store,
+        }
+    }
+
+    fn settle_later(&self, settlements: Vec<Settlement>) {
+        let Some(shared) = self.0.shared.load_full() else {
+            self.0.counters.settle(&settlements, self.now());
+            return;
+        };
+        let (own, settlements): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
+        self.0.counters.settle(&own, self.now());
+        shared.settle_later(settlements, self.now_there());
+    }
+
     /// Ends the access log when all of it is written. Blocks for as long as the disk does.
     pub fn close(&self) {
         self.0.access_log.close();
@@ -172,7 +190,7 @@ impl Host for NativeHost {
         match self.0.shared.load_full() {
             None => Ok(self.0.counters.draw(draws, self.now())),
             // Boxed: every request would carry room for it.
-            Some(shared) => Box::pin(shared.draw(draws, self.now())).await,
+            Some(shared) => Box::pin(shared.draw(draws, self.now_there())).await,
         }
     }
 
@@ -182,7 +200,7 @@ impl Host for NativeHost {
                 self.0.counters.settle(settlements, self.now());
                 Ok(())
             }
-            Some(shared) => Box::pin(shared.settle(settlements, self.now())).await,
+            Some(shared) => Box::pin(shared.settle(settlements, self.now_there())).await,
         }
     }
 
@@ -238,9 +256,10 @@ impl Host for NativeHost {
     }
 
     fn defer(&self, job: Job) {
+        // Not with the other jobs: those are few and slow, these many and quick.
         let job = match job {
             Job::Settle(settlements) => return self.settle_later(settlements),
-            job => job,
+            other => other,
         };
         // Requests are handled within a runtime. Whoever asks from elsewhere has none to run the job on.
         let (Ok(room), Ok(runtime)) = (self.0.jobs.clone().try_acquire_owned(), Handle::try_current()) else {
@@ -264,23 +283,6 @@ impl Host for NativeHost {
         self.0.trails.record(&event);
         self.0.metrics.count(&event);
         self.0.access_log.record(&event);
-    }
-}
-
-impl NativeHost {
-    /// Settles what this process counts for itself at once, and the rest when the store can be reached.
-    fn settle_later(&self, settlements: Vec<Settlement>) {
-        let Some(shared) = self.0.shared.load_full() else {
-            return self.0.counters.settle(&settlements, self.now());
-        };
-        let (own, elsewhere): (Vec<_>, Vec<_>) = settlements.into_iter().partition(|one| one.is_local);
-        self.0.counters.settle(&own, self.now());
-        if elsewhere.is_empty() {
-            return;
-        }
-        // Not with the other jobs: those are few and slow, these many and quick.
-        let (host, many) = (self.clone(), elsewhere.len());
-        shared.later(many, async move { job::run(&host, Job::Settle(elsewhere)).await });
     }
 }
 

@@ -31,6 +31,7 @@ fn every_configuration_in_the_pages_is_valid() {
         ("authentication.md", include_str!("../../docs/authentication.md"), 4),
         ("identity.md", include_str!("../../docs/identity.md"), 1),
         ("limits.md", include_str!("../../docs/limits.md"), 4),
+        ("redis.md", include_str!("../../docs/redis.md"), 1),
     ];
     for (name, page, least) in pages {
         let shown = blocks(page, "yaml");
@@ -46,6 +47,7 @@ fn every_configuration_in_the_pages_is_valid() {
             }
             let variables = |name: &str| match name {
                 "IDENTITY_KEY" => Some(pair()),
+                "REDIS_URL" => Some("redis://127.0.0.1:6379".to_owned()),
                 _ => Some("0123456789abcdef0123456789abcdef".to_owned()),
             };
             // Certificates are known where TLS ends, which is not yet here.

@@ -13,7 +13,7 @@ use super::account::Account;
 use crate::{
     counter::Draw,
     facts::Facts,
-    host::{Host, HostError},
+    host::{Host, HostError, HostErrorKind},
     policy::{
         Applied,
         limit::{Drawn, Limit, OnError},
@@ -40,7 +40,13 @@ pub(super) async fn draw<'h, H: Host>(
         match attempt(host, &mut asked, &draws).await {
             Ok(true) => break true,
             Ok(false) => {}
-            Err(error) => return Err(unreachable(&asked, &error, account)),
+            Err(error) => {
+                // Nobody was asked. In an outage all would hand back what none was given.
+                if error.kind == HostErrorKind::Connect {
+                    reserved.hold(Vec::new());
+                }
+                return Err(unreachable(&asked, &error, account));
+            }
         }
         let Some(step) = patience(&asked, waited_ms) else { break false };
         if place.is_none() {

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,6 +35,8 @@ use crate::{
 const STEADY: Duration = Duration::from_secs(1);
 /// How long to wait between attempts, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
+/// A connection that has answered is one for so long, as far as anybody can tell.
+const PROVEN_MS: u64 = 10;
 /// How often a connection is looked after.
 const LOOKS: Duration = Duration::from_secs(1);
 
@@ -246,6 +248,9 @@ pub(super) struct Link {
     server: Arc<Server>,
     state: watch::Sender<State>,
     keeper: JoinHandle<()>,
+    /// When a question was answered last, in milliseconds since the link was made.
+    answered_ms: AtomicU64,
+    made: Instant,
 }
 
 impl Link {
@@ -261,7 +266,7 @@ impl Link {
             }
             kept.send_replace(State::Down);
         });
-        Self { server, state, keeper }
+        Self { server, state, keeper, answered_ms: AtomicU64::new(0), made: Instant::now() }
     }
 
     /// Whether somebody still sees to it. A runtime may end before its thread does.
@@ -286,6 +291,33 @@ impl Link {
         let mut states = self.state.subscribe();
         // The sender is here, so it does not end.
         let _ = states.wait_for(|state| matches!(state, State::Up(_))).await;
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&self) {
+        self.answered_ms.store(self.age_ms(), Ordering::Relaxed);
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Makes sure that the connection is still one, unless it was just now.
+    pub(super) async fn prove(&self, patience: Duration) -> Result<(), Failure> {
+        let line = self.line().await?;
+        if self.age_ms().saturating_sub(self.answered_ms.load(Ordering::Relaxed)) < PROVEN_MS {
+            return Ok(());
+        }
+        let failure = match timeout(patience, line.wire.look()).await {
+            Ok(Ok(())) => {
+                self.answered();
+                return Ok(());
+            }
+            Ok(Err(error)) => self.server.failure(&error),
+            Err(_) => Failure::Late,
+        };
+        self.failed(line.number, &failure);
+        Err(failure)
     }
 
     /// Reports what came of a question over a connection.

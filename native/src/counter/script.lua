@@ -4,13 +4,26 @@
 -- settles, 2 holds on. What is drawn is drawn from all or, when one refuses, from none; the rest each for itself. Five
 -- numbers a key come back: whether it was admitted, remaining, reset, retry, at.
 --
--- A state is one string of whole numbers; leases are a sorted set, by when they expire. What time it is says the caller.
--- A state is kept a little longer than it counts, for callers whose clocks are late.
+-- A state is one string of whole numbers; leases are a sorted set, by when they expire. What time it is says the clock of
+-- this server, which all who ask have in common, unless the caller names a moment. A state is kept a little longer than
+-- it counts, for a clock that is set back a little.
 
 local MAX, LATE, MARGIN, LOOK_AGAIN, DAY = 9007199254740992, 10000, 11000, 1000, 86400000
 local PARTS, KEPT = 10, 11
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local call = redis.call
+
+-- The moment of this call, by the clock of this server.
+local clock
+local function time()
+  if not clock then
+    -- Servers before 7 may want to be told that what is written depends on it.
+    if redis.replicate_commands then redis.replicate_commands() end
+    local now = call('TIME')
+    clock = tonumber(now[1]) * 1000 + floor(tonumber(now[2]) / 1000)
+  end
+  return clock
+end
 
 local function whole(number) return string.format('%.0f', number) end
 
@@ -272,12 +285,16 @@ local function state(key, kind)
   return s
 end
 
+-- Asked about nothing, it is to show that it can be asked.
+if #KEYS == 0 then time() end
+
 local asked, quotas, is_refused, seen, repeats = {}, {}, false, {}, false
 for i, key in ipairs(KEYS) do
   repeats = repeats or seen[key]
   seen[key] = true
   local n = {}
   for j = 1, 10 do n[j] = tonumber(ARGV[10 * (i - 1) + j]) end
+  n[4] = n[4] or time()
   local act, kind, cost, now, at, used, a, b, c = unpack(n)
   asked[i] = n
   local q

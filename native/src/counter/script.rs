@@ -4,7 +4,10 @@ use std::{fmt::Write, sync::LazyLock};
 
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
-use tollgate_core::counter::{Draw, Quota, Rule, numbers::Asked};
+use tollgate_core::{
+    counter::{Draw, Quota, Rule, numbers::Asked},
+    host::Timestamp,
+};
 
 /// Core's arithmetic in the language of Redis. `native/tests/redis.rs` holds the two against one another.
 const SCRIPT: &str = include_str!("script.lua");
@@ -15,6 +18,9 @@ static NAME: LazyLock<String> =
 
 /// Longer names of counters are told by their digests: whoever is counted may choose a part of them.
 const MAX_NAME: usize = 96;
+
+/// Where in a question the moment stands.
+const NOW: usize = 3;
 
 /// Numbers of an answer, for each key.
 const ANSWERED: usize = 5;
@@ -58,14 +64,37 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// By whose clock is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Now {
+    /// The store's, which is the same for all who ask.
+    #[default]
+    Store,
+    /// It is this, whatever the store's clock says.
+    Given(Timestamp),
+}
+
 /// What is asked: of each key ten numbers.
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     keys: Vec<String>,
     numbers: Vec<Asked>,
+    now: Now,
 }
 
 impl Asks {
+    pub(super) fn at(now: Now) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    /// What questions say of the moment; nothing that counts where the store knows it.
+    pub(super) const fn now(&self) -> Timestamp {
+        match self.now {
+            Now::Given(now) => now,
+            Now::Store => 0,
+        }
+    }
+
     pub(super) fn push(&mut self, key: String, numbers: Asked) {
         self.keys.push(key);
         self.numbers.push(numbers);
@@ -98,7 +127,8 @@ impl Asks {
             let at = quota.map_or(now, |quota| quota.at as f64);
             [1.0, kind, cost, now, at, 0.0, a, b, c, d]
         };
-        Self { keys: self.keys.clone(), numbers: self.numbers.iter().zip(quotas).map(undo).collect() }
+        let numbers = self.numbers.iter().zip(quotas).map(undo).collect();
+        Self { keys: self.keys.clone(), numbers, now: self.now }
     }
 
     fn command(&self, name: &str, script: &str, group: Option<&[usize]>) -> Cmd {
@@ -107,7 +137,7 @@ impl Asks {
         match group {
             None => {
                 command.arg(self.keys.len()).arg(&self.keys);
-                self.numbers.iter().for_each(|asked| tell(&mut command, asked));
+                self.numbers.iter().for_each(|asked| self.tell(&mut command, asked));
             }
             Some(group) => {
                 command.arg(group.len());
@@ -115,18 +145,22 @@ impl Asks {
                     command.arg(key);
                 }
                 for asked in group.iter().filter_map(|at| self.numbers.get(*at)) {
-                    tell(&mut command, asked);
+                    self.tell(&mut command, asked);
                 }
             }
         }
         command
     }
-}
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were whole before")]
-fn tell(command: &mut Cmd, asked: &Asked) {
-    for number in asked {
-        command.arg(*number as u64);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were whole before")]
+    fn tell(&self, command: &mut Cmd, asked: &Asked) {
+        for (place, number) in asked.iter().enumerate() {
+            match self.now {
+                // What is no number is for the script to find out.
+                Now::Store if place == NOW => command.arg(""),
+                _ => command.arg(*number as u64),
+            };
+        }
     }
 }
 

@@ -147,17 +147,46 @@ impl Drop for Redis {
 
 /// An upstream that says yes to everything, as fast as it can.
 pub(crate) fn upstream() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || answer(stream));
-        }
-    });
-    address
+    let upstream = Upstream::start();
+    upstream.answer(u64::MAX);
+    upstream.address
 }
 
-fn answer(mut stream: TcpStream) {
+/// An upstream that says yes to everything, when it may.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    asked: Arc<AtomicU64>,
+    /// So many answers it may still give.
+    answers: Arc<AtomicU64>,
+}
+
+impl Upstream {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, answers) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
+        let (counted, allowed) = (asked.clone(), answers.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (counted, allowed) = (counted.clone(), allowed.clone());
+                thread::spawn(move || answer(stream, &counted, &allowed));
+            }
+        });
+        Self { address, asked, answers }
+    }
+
+    /// How many requests have come.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// From now on it answers so many requests, of those that wait and of those that come.
+    pub(crate) fn answer(&self, many: u64) {
+        self.answers.store(many, Ordering::SeqCst);
+    }
+}
+
+fn answer(mut stream: TcpStream, asked: &AtomicU64, answers: &AtomicU64) {
     let _ = stream.set_nodelay(true);
     let mut text = Vec::new();
     let mut buffer = [0; 16 << 10];
@@ -168,6 +197,11 @@ fn answer(mut stream: TcpStream) {
             text.drain(..last + 4);
         }
         for _ in 0..heads {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let may = |left: u64| left.checked_sub(1);
+            while answers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, may).is_err() {
+                thread::sleep(Duration::from_millis(2));
+            }
             if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
                 return;
             }
@@ -241,11 +275,7 @@ impl Gateway {
 
     /// What its metrics say of a name.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let text = self.metrics();
-        let line =
-            text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        metric(&self.metrics(), name)
     }
 
     pub(crate) fn metrics(&self) -> String {
@@ -268,6 +298,13 @@ impl Drop for Gateway {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What a page of metrics says of a name.
+pub(crate) fn metric(text: &str, name: &str) -> u64 {
+    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+    let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 /// A client with one connection.

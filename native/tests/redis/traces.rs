@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use tollgate::counter::Shared;
+use tollgate::counter::{Now, Shared};
 use tollgate_core::counter::{Draw, MAX, Outcome, Quota, Rule, Settlement, Window, memory::Counters};
 
 use super::{
@@ -145,7 +145,7 @@ async fn tell(shared: &Shared, number: u64) -> u64 {
                 })
                 .collect();
             mine.settle(&settlements, now);
-            shared.settle(&settlements, now).await.unwrap();
+            shared.settle(&settlements, Now::Given(now)).await.unwrap();
             continue;
         }
         let draws: Vec<_> = (0..1 + dice.below(3))
@@ -159,7 +159,7 @@ async fn tell(shared: &Shared, number: u64) -> u64 {
                 Draw { key: counter.key.clone(), rule: counter.rule, cost: dice.cost(&counter.rule) }
             })
             .collect();
-        let (expected, found) = (mine.draw(&draws, now), shared.draw(&draws, now).await.unwrap());
+        let (expected, found) = (mine.draw(&draws, now), shared.draw(&draws, Now::Given(now)).await.unwrap());
         assert_eq!(expected, found, "trace {number}, step {step}: {draws:?} at {now}");
         compared += expected.len() as u64;
         if expected.iter().all(|quota| quota.admitted) {
