@@ -3,8 +3,7 @@
 
 use std::{
     io::{Read, Write},
-    net::SocketAddr,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -414,26 +413,22 @@ async fn a_body_outlives_the_instance_that_has_watched_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_event_of_a_metered_stream_comes_at_once_at_the_edge() {
     let model = model().await;
-    let took = async |name: &str, address: SocketAddr| {
-        let began = Instant::now();
-        let first = first_event(address).await;
-        println!("first event {name}: {first:?} (101 streams in {:?})", began.elapsed());
-        first
+    let policies = crate::limits::TOKENS.replace("limit: 1000", "limit: 1000000");
+    let (Some(plain), Some(metered)) = (worker(model, "").await, worker(model, &policies).await) else {
+        return;
     };
-    let all = "limit: 10000, per: ip";
-    let Some(plain) = worker(model, "").await else { return };
-    let policies = TOKENS
-        .replace("limit: 1, per: service", all)
-        .replace("limit: 10000, per: service", "limit: 1000000, per: ip");
-    let Some(metered) = worker(model, &policies).await else { return };
     // The runtime compiles what is used often.
     for gateway in [&plain, &metered] {
-        took("at first", gateway.address()).await;
+        first_event(gateway.address()).await;
     }
-    let direct = took("direct", model).await;
-    let unmetered = took("through workerd, not metered", plain.address()).await;
-    let through = took("through workerd, metered by two limits", metered.address()).await;
+    let direct = first_event(model).await;
+    let unmetered = first_event(plain.address()).await;
+    let through = first_event(metered.address()).await;
     let added = through.saturating_sub(direct);
-    println!("{added:?} added, of which {:?} by limits", through.saturating_sub(unmetered));
+    println!(
+        "first event: {direct:?} direct, {unmetered:?} through workerd, {through:?} metered, {added:?} added"
+    );
+    // Some two milliseconds: one is workerd's own, the rest the counter's. More where other tests run meanwhile; what was
+    // held back would not come at all.
     assert!(added < Duration::from_millis(20), "{added:?}");
 }

@@ -157,7 +157,7 @@ async fn a_bucket_lets_requests_wait_until_enough_has_flowed_in() {
     assert!((50..2_000).contains(&waited), "{waited} ms");
 }
 
-const TOKENS: &str =
+pub(crate) const TOKENS: &str =
     "policies: [{name: tokens, type: Budget, limit: 1000, per: ip, cost: {reserve: 500, settle: usage}}]";
 
 /// A chunk with an event in which a model says this.
