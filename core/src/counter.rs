@@ -7,6 +7,7 @@ mod concurrency;
 mod fixed_window;
 mod leasing;
 pub mod memory;
+mod naming;
 pub mod numbers;
 pub mod slices;
 mod sliding_window;

@@ -23,6 +23,8 @@ const SAVED_AFTER = 1000;
 /** What is known for so much longer, in milliseconds, is written as soon as it is worth one SHARE-th of the limit. */
 const LONG = 60_000;
 const SHARE = 32;
+/** A state is known for so much longer than it matters, in milliseconds, to those whose clocks are late: `LATE_MS`. */
+const LATE = 10_000;
 /** Numbers that are stored at most, for a value has its limits. Only leases are as many, and renewed. */
 const MAX_STORED = 100_000;
 
@@ -69,7 +71,7 @@ export class Counter extends DurableObject {
       this.#kept = kept;
       const taken = kind === LEASE ? Number(act === DRAWS) : act === DRAWS ? cost : Math.max(0, used - cost);
       // What was refused has but told the time.
-      if (act !== DRAWS || answer[0]) this.#changed(taken, kind === BUCKET ? burst : limit, left);
+      if (act !== DRAWS || answer[0]) this.#changed(taken, kind === BUCKET ? burst : limit, left - LATE);
     }
     return answer.slice(0, ANSWERED);
   }
@@ -84,7 +86,7 @@ export class Counter extends DurableObject {
 
   #saveLate() {
     // What is stored is never left to say what is no longer true.
-    if (this.#stored || this.#kept[0] - Date.now() > SAVED_AFTER) this.#save();
+    if (this.#stored || this.#kept[0] - LATE - Date.now() > SAVED_AFTER) this.#save();
     else this.#saved();
   }
 

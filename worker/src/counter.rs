@@ -12,7 +12,7 @@ use tollgate_core::{
 };
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::{body::text, platform::Call, task::Promised};
+use crate::{body::text, platform::Call, random, task::Promised};
 
 /// How long a counter may take to answer.
 const PATIENCE_MS: f64 = 3_000.0;
@@ -78,15 +78,15 @@ pub(crate) async fn settle(call: &Call, settlements: &[Settlement], now: Timesta
     all(asked).await.into_iter().try_for_each(|settled| settled.map(|_| ()))
 }
 
-/// Counters of this isolate alone.
+/// Counters of this isolate alone. Made by a request, for nobody else has randomness here.
 pub(crate) fn local() -> &'static Counters {
-    static LOCAL: LazyLock<Counters> = LazyLock::new(|| Counters::new(MAX_LOCAL));
+    static LOCAL: LazyLock<Counters> = LazyLock::new(|| Counters::seeded(MAX_LOCAL, random::next()));
     &LOCAL
 }
 
 /// Slices of shared limits that this isolate holds.
 pub(crate) fn slices() -> &'static Slices {
-    static SLICES: LazyLock<Slices> = LazyLock::new(|| Slices::new(MAX_SLICES));
+    static SLICES: LazyLock<Slices> = LazyLock::new(|| Slices::seeded(MAX_SLICES, random::next()));
     &SLICES
 }
 

@@ -61,12 +61,7 @@ async fn respond(call: &Call) -> Response<EdgeBody> {
         false => EdgeBody::empty(),
     };
     let host = EdgeHost(Rc::new(Inner { call: call.clone(), gateway, authority, background: false }));
-    #[cfg(feature = "test-hooks")]
-    let probe = crate::probe::asked_for(&mut head.headers);
-    let response = pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)).await;
-    #[cfg(feature = "test-hooks")]
-    let response = crate::probe::watch(probe, &host, response).await;
-    response
+    pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)).await
 }
 
 /// The answer to what is no request that could be handed to the pipeline.

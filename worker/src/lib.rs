@@ -17,8 +17,6 @@ mod host;
 mod message;
 mod metered;
 mod platform;
-#[cfg(feature = "test-hooks")]
-mod probe;
 mod random;
 mod sign;
 mod task;

@@ -6,7 +6,6 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use tollgate_core::{
-    counter::Settlement,
     host::Host,
     job::Job,
     meter::{End, Meter},
@@ -23,47 +22,16 @@ thread_local! {
     static WATCHED: RefCell<Watched<Metered>> = RefCell::default();
 }
 
-/// What is asked of a meter. Tests have one of their own.
-pub(crate) trait Watch {
-    fn reads(&self) -> bool;
-    fn see(&mut self, piece: &[u8]);
-    fn renews_every_ms(&self) -> Option<u64>;
-    fn renewals(&self) -> Vec<Settlement>;
-    fn end(self: Box<Self>, end: End) -> Vec<Settlement>;
-}
-
-impl Watch for Meter {
-    fn reads(&self) -> bool {
-        self.reads()
-    }
-
-    fn see(&mut self, piece: &[u8]) {
-        self.see(piece);
-    }
-
-    fn renews_every_ms(&self) -> Option<u64> {
-        self.renews_every_ms()
-    }
-
-    fn renewals(&self) -> Vec<Settlement> {
-        self.renewals()
-    }
-
-    fn end(self: Box<Self>, end: End) -> Vec<Settlement> {
-        (*self).end(end)
-    }
-}
-
 /// A meter, and the request that it is for. When this is dropped, nobody has wanted the body.
 pub(crate) struct Metered {
     host: EdgeHost,
     /// Gone when it was told of the end.
-    meter: Option<Box<dyn Watch>>,
+    meter: Option<Meter>,
 }
 
 impl Metered {
-    pub(crate) fn new(host: EdgeHost, meter: impl Watch + 'static) -> Self {
-        Self { host, meter: Some(Box::new(meter)) }
+    pub(crate) fn new(host: EdgeHost, meter: Meter) -> Self {
+        Self { host, meter: Some(meter) }
     }
 
     /// Takes the whole of a body that is here already.

@@ -3,11 +3,13 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Draw, Outcome, Quota, Settlement, State};
+use super::{
+    Draw, Outcome, Quota, Settlement, State,
+    naming::{Name, Naming},
+};
 use crate::host::Timestamp;
 
 /// How many counters are kept unless told otherwise. Of a million each weighs 137 bytes, of a sliding window 260, most
@@ -28,20 +30,22 @@ const LOOK_AFTER: usize = 1_024;
 pub struct Counters {
     shards: Vec<Mutex<Shard>>,
     per_shard: usize,
-    // A client may choose how long a key is, so what is kept is a hash of it. Two 64-bit hashes under
-    // secrets of this process: nobody can find keys that collide, and by chance they don't.
-    secrets: [RandomState; 2],
+    naming: Naming,
 }
-
-type Name = u128;
 
 impl Counters {
     /// Room for `capacity` counters, rounded up to a multiple of the number of shards.
     pub fn new(capacity: usize) -> Self {
+        Self::seeded(capacity, 0)
+    }
+
+    /// The same, with a secret of the host's that clients must not know: needed where `std` has no randomness, as in
+    /// WebAssembly.
+    pub fn seeded(capacity: usize, seed: u128) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             per_shard: capacity.div_ceil(SHARDS).max(1),
-            secrets: [RandomState::new(), RandomState::new()],
+            naming: Naming::new(seed),
         }
     }
 
@@ -118,8 +122,7 @@ impl Counters {
     }
 
     fn name(&self, draw: &Draw) -> Name {
-        let [high, low] = self.secrets.each_ref().map(|secret| u128::from(secret.hash_one(&draw.key)));
-        high << 64 | low
+        self.naming.name(&draw.key)
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {

@@ -14,14 +14,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::{BuildHasher, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use super::{Draw, Leasing, MAX, Outcome, Quota, Rule, Settlement, leasing::LONGEST_MS};
+use super::{
+    Draw, Leasing, MAX, Outcome, Quota, Rule, Settlement,
+    leasing::LONGEST_MS,
+    naming::{Name, Naming},
+};
 use crate::host::Timestamp;
 
 /// No refusal is remembered for longer: what others hand back is noticed that late.
@@ -65,21 +68,23 @@ impl Wish {
 pub struct Slices {
     shards: Vec<Mutex<Shard>>,
     per_shard: usize,
-    // Clients choose keys: see `memory`.
-    secrets: [RandomState; 2],
+    naming: Naming,
     /// Until then somebody is about to collect.
     watched_until: AtomicU64,
 }
 
-type Name = u128;
-
 impl Slices {
     /// Room for slices of `capacity` counters, rounded up to a multiple of the number of shards.
     pub fn new(capacity: usize) -> Self {
+        Self::seeded(capacity, 0)
+    }
+
+    /// The same, with a secret of the host's: see [`super::memory::Counters::seeded`].
+    pub fn seeded(capacity: usize, seed: u128) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             per_shard: capacity.div_ceil(SHARDS).max(1),
-            secrets: [RandomState::new(), RandomState::new()],
+            naming: Naming::new(seed),
             watched_until: AtomicU64::new(0),
         }
     }
@@ -248,8 +253,7 @@ impl Slices {
     }
 
     fn shard(&self, key: &str) -> (Name, MutexGuard<'_, Shard>) {
-        let [high, low] = self.secrets.each_ref().map(|secret| u128::from(secret.hash_one(key)));
-        let name: Name = high << 64 | low;
+        let name = self.naming.name(key);
         #[allow(clippy::indexing_slicing, reason = "a number modulo the length is an index")]
         let shard = &self.shards[(name % SHARDS as u128) as usize];
         (name, shard.lock().unwrap_or_else(PoisonError::into_inner))

@@ -157,10 +157,11 @@ async fn a_bucket_lets_requests_wait_until_enough_has_flowed_in() {
     assert!((50..2_000).contains(&waited), "{waited} ms");
 }
 
-const TOKENS: &str =
+pub(crate) const TOKENS: &str =
     "policies: [{name: tokens, type: Budget, limit: 1000, per: ip, cost: {reserve: 500, settle: usage}}]";
 
-fn token(text: &str) -> String {
+/// A chunk with an event in which a model says this.
+pub(crate) fn token(text: &str) -> String {
     let event = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
     format!("{:x}\r\n{event}\r\n", event.len())
 }
@@ -249,7 +250,7 @@ async fn a_service_that_fails_costs_nothing() {
 }
 
 /// How long until the first event of a stream is there, in the middle of many tries.
-async fn first_event(address: SocketAddr) -> Duration {
+pub(crate) async fn first_event(address: SocketAddr) -> Duration {
     let mut took = Vec::new();
     let sent = request("GET /app/chat", &[], "");
     for _ in 0..101 {
@@ -265,7 +266,7 @@ async fn first_event(address: SocketAddr) -> Duration {
 }
 
 /// A model that says one word at once, and then thinks.
-async fn model() -> SocketAddr {
+pub(crate) async fn model() -> SocketAddr {
     let upstream = Upstream::open().await;
     let address = upstream.address();
     tokio::spawn(async move {

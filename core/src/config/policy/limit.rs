@@ -154,7 +154,7 @@ limits! {
 
     /// `Concurrency`: so many requests at the same time, from when they are let in until all of the answer has passed.
     Concurrency {
-        /// Requests at the same time.
+        /// Requests at the same time; on Workers at most 10000.
         limit: u64,
         /// How long the place of an instance that has died stays taken. Those that live renew it.
         #[serde(default = "minute")]

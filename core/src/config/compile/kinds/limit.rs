@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::cel::formula;
 use crate::{
     config::{
+        Host,
         compile::Bench,
         length,
         node::Node,
@@ -32,6 +33,8 @@ use crate::{
 
 /// As much as there can be of anything: what is counted stays exact in every store.
 const MOST: u64 = 1 << 40;
+/// As many leases as a counter has on Workers.
+const MOST_LEASES: u64 = 10_000;
 /// The longest time that is counted over.
 const LONGEST_MS: u64 = 366 * 86_400_000;
 
@@ -84,6 +87,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
     }
     let algorithm = algorithm?;
     countable(node, algorithm, amount, &tiers, bench);
+    portable(node, algorithm, amount, &tiers, &common, bench);
     let cost = cost?;
     if let Taken::Fixed(taken) = cost.taken
         && taken > algorithm.rule(amount, 0).capacity()
@@ -151,6 +155,36 @@ fn countable(
             format!("a `burst` of {} in this `window` is more than can be counted exactly", amount.burst);
         let cure = format!("write a shorter `window`, or a `burst` of at most {most}");
         bench.note(Problem::error(node.span_of("burst"), message).cure(cure));
+    }
+}
+
+/// A counter on Workers takes all of its leases out and puts them back with each draw, one draw after another.
+fn portable(
+    node: &Node,
+    algorithm: Algorithm,
+    amount: Amount,
+    tiers: &Option<Option<Tiers>>,
+    common: &Common<'_>,
+    bench: &Bench<'_>,
+) {
+    let is_shared = bench.host == Host::Workers && common.scope != Scope::Local;
+    if !is_shared || !matches!(algorithm, Algorithm::Concurrency { .. }) {
+        return;
+    }
+    let rates = node.get("tiers").and_then(|tiers| tiers.get("rates"));
+    let tiers = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
+    let tiers = tiers.map(|(name, amount)| (rates.unwrap_or(node).span_of(name), amount.rate));
+    for (at, most) in tiers.chain([(node.span_of("limit"), amount.rate)]) {
+        // What can't be counted anywhere has been noted.
+        if (MOST_LEASES + 1..=MOST).contains(&most) {
+            let message = format!(
+                "{most} at the same time are too many on Workers, where each request copies the places of all others"
+            );
+            let cure = format!(
+                "write at most {MOST_LEASES}, and count fewer requests together by another `per`; or run the native host"
+            );
+            bench.note(Problem::error(at, message).cure(cure));
+        }
     }
 }
 
