@@ -267,7 +267,7 @@ fn an_hour_of_a_cases_time_takes_no_time() {
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
     let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     let took = report["cases"][0]["took_ms"].as_f64().unwrap();
-    assert!(took < 50.0, "{took} ms");
+    assert!(took < 1_000.0, "{took} ms");
 }
 
 #[test]
