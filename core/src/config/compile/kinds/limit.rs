@@ -107,7 +107,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         algorithm,
         amount,
         id: format!("{id}\n{}", algorithm.tag()),
-        quoted: quoted(name),
+        quoted: quoted(name).into(),
         per: per?,
         ipv6_prefix: common.ipv6_prefix,
         tiers,
