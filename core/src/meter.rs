@@ -104,7 +104,8 @@ impl Meter {
                     Some(settle) => {
                         let failed = status.is_client_error() || status.is_server_error();
                         let input_tokens = held.input_tokens;
-                        let found = reader.as_ref().and_then(|reader| used(reader, end, failed, input_tokens));
+                        let found =
+                            reader.as_ref().and_then(|reader| used(reader, end, failed, input_tokens));
                         let used =
                             settle.used(status, &headers, found.map(|found| found.usage), held.draw.cost);
                         match found.is_some_and(|found| found.is_least) {

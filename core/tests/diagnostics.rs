@@ -108,6 +108,7 @@ const CASES: &[Case] = cases! {
     "91-mtls-workers"
     "92-mtls-of-nobody-workers"
     "93-limits"
+    "95-tiers"
     "100-store-without-url"
     "101-store-of-this-process"
     "102-store-url"

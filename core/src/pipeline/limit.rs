@@ -60,7 +60,8 @@ pub(super) async fn draw<'h, H: Host>(
     }
     if admitted && asked.iter().any(|one| one.limit.shadow) {
         // Whoever leaves meanwhile gets back what is known to be taken.
-        let known = held(&asked, &draws, facts);
+        let mut known = held(&asked, &draws, facts);
+        known.extend(leases(&asked, &draws));
         reserved.hold(known);
         shadows(host, &mut asked, &draws, account).await;
     }

@@ -80,8 +80,7 @@ async fn a_place_is_held_until_all_of_the_answer_has_passed() {
     through(&gateway, &upstream).await;
 }
 
-const BRIEF: &str =
-    "policies: [{name: at_once, type: Concurrency, limit: 1, per: ip, lease: 300ms}]";
+const BRIEF: &str = "policies: [{name: at_once, type: Concurrency, limit: 1, per: ip, lease: 300ms}]";
 /// Longer than that lease, so that it must have been renewed.
 const LONG: Duration = Duration::from_millis(900);
 

@@ -57,7 +57,10 @@ pub(super) async fn attempt<H: Host>(
     trouble: &mut Option<HostError>,
 ) -> Result<bool, HostError> {
     // Whoever has waited and asks again knows nothing any more.
-    asked.iter_mut().for_each(|one| one.quota = None);
+    for one in asked.iter_mut() {
+        one.quota = None;
+        one.is_missed &= one.is_local;
+    }
     // Nothing of this is there, as a rule.
     let plain =
         asked.iter().all(|one| !one.is_local && !one.limit.shadow && one.wish.amount.leasing.is_none());

@@ -18,7 +18,8 @@ use crate::{
 /// time, does not know whether they were: they are handed back, which is nothing where they were not, for they have
 /// names. Of what has none nobody knows whether it was drawn, so it stays taken until its time has passed.
 pub(super) fn leases(asked: &[Asked<'_>], draws: &[Draw]) -> Vec<Held> {
-    let leases = asked.iter().zip(draws).filter(|(one, _)| one.limit.holds_leases());
+    let asks = |one: &Asked<'_>| one.quota.is_none() && one.limit.holds_leases();
+    let leases = asked.iter().zip(draws).filter(|(one, _)| asks(one));
     leases
         .map(|(one, draw)| Held {
             draw: draw.clone(),
