@@ -43,8 +43,8 @@ pub(crate) struct Held {
     pub(crate) is_local: bool,
     /// None for leases.
     pub(crate) settle: Option<Arc<Settle>>,
-    /// How many tokens the request may have had: a quarter of its bytes.
-    pub(crate) input_tokens: u64,
+    /// How many tokens the request may have had: a quarter of its bytes. `None` where it has not told how many they are.
+    pub(crate) input_tokens: Option<u64>,
 }
 
 impl Held {
@@ -86,24 +86,12 @@ impl Meter {
 
     /// How often leases have to be renewed while the body lasts, in milliseconds. `None` when there are none.
     pub fn renews_every_ms(&self) -> Option<u64> {
-        let leases = self.held.iter().filter_map(|held| match held.draw.rule {
-            Rule::Concurrency { lease_ms, .. } => Some(lease_ms),
-            _ => None,
-        });
-        // Twice it may fail.
-        leases.min().map(|lease_ms| (lease_ms / 3).max(1))
+        renews_every_ms(&self.held)
     }
 
     /// What renews the leases.
     pub fn renewals(&self) -> Vec<Settlement> {
-        let leases = self.held.iter().filter(|held| matches!(held.draw.rule, Rule::Concurrency { .. }));
-        let renewal = |held: &Held| Settlement {
-            draw: held.draw.clone(),
-            at: held.at,
-            outcome: Outcome::Held,
-            is_local: held.is_local,
-        };
-        leases.map(renewal).collect()
+        renewals(&self.held)
     }
 
     /// What is to be settled, now that the body has ended.
@@ -114,8 +102,16 @@ impl Meter {
                 let used = match &held.settle {
                     None => 0,
                     Some(settle) => {
-                        let usage = reader.as_ref().and_then(|reader| used(reader, end, held.input_tokens));
-                        settle.used(status, &headers, usage, held.draw.cost)
+                        let failed = status.is_client_error() || status.is_server_error();
+                        let input_tokens = held.input_tokens;
+                        let found =
+                            reader.as_ref().and_then(|reader| used(reader, end, failed, input_tokens));
+                        let used =
+                            settle.used(status, &headers, found.map(|found| found.usage), held.draw.cost);
+                        match found.is_some_and(|found| found.is_least) {
+                            true => used.max(held.draw.cost),
+                            false => used,
+                        }
                     }
                 };
                 held.settled(used)
@@ -124,26 +120,64 @@ impl Meter {
     }
 }
 
+/// How often leases have to be renewed while they are held, in milliseconds. `None` when there are none.
+pub(crate) fn renews_every_ms(held: &[Held]) -> Option<u64> {
+    let leases = held.iter().filter_map(|held| match held.draw.rule {
+        Rule::Concurrency { lease_ms, .. } => Some(lease_ms),
+        _ => None,
+    });
+    // Twice it may fail.
+    leases.min().map(|lease_ms| (lease_ms / 3).max(1))
+}
+
+/// What renews them.
+pub(crate) fn renewals(held: &[Held]) -> Vec<Settlement> {
+    let leases = held.iter().filter(|held| matches!(held.draw.rule, Rule::Concurrency { .. }));
+    let renewal = |held: &Held| Settlement {
+        draw: held.draw.clone(),
+        at: held.at,
+        outcome: Outcome::Held,
+        is_local: held.is_local,
+    };
+    leases.map(renewal).collect()
+}
+
 /// What was used, as far as that can be known. Of a stream that was cut off, or has told nothing, it is estimated by
-/// what has passed. Of a document that was cut off nothing can be known: all of it had been made before it was sent.
-fn used(reader: &UsageReader, end: End, input_tokens: u64) -> Option<Usage> {
+/// what has passed. Of a document that was cut off that is the least: all of it had been made before it was sent. So it is
+/// where a request has not told how long it is, or leaving early would make long questions cheap.
+fn used(reader: &UsageReader, end: End, failed: bool, input_tokens: Option<u64>) -> Option<Found> {
     let generated = reader.generated();
+    let sure = |usage| Some(Found { usage, is_least: false });
     match reader.told() {
-        Some(told) if end == End::Whole || reader.is_complete() => Some(told),
+        Some(told) if end == End::Whole || reader.is_complete() => sure(told),
         Some(told) if reader.is_stream() => {
             let output_tokens = told.output_tokens.max(generated);
             let total_tokens = told.total_tokens.max(told.input_tokens.saturating_add(output_tokens));
-            Some(Usage { output_tokens, total_tokens, ..told })
+            sure(Usage { output_tokens, total_tokens, ..told })
         }
-        Some(told) => Some(told),
-        None if reader.is_stream() && (generated > 0 || end != End::Whole) => Some(Usage {
-            input_tokens,
-            output_tokens: generated,
-            total_tokens: input_tokens.saturating_add(generated),
-            cached_tokens: 0,
-        }),
+        Some(told) => sure(told),
+        // What failed has made nothing.
+        None if failed => None,
+        None if end != End::Whole || (reader.is_stream() && generated > 0) => {
+            let input = input_tokens.unwrap_or_default();
+            let usage = Usage {
+                input_tokens: input,
+                output_tokens: generated,
+                total_tokens: input.saturating_add(generated),
+                cached_tokens: 0,
+            };
+            Some(Found { usage, is_least: input_tokens.is_none() || !reader.is_stream() })
+        }
         None => None,
     }
+}
+
+/// What an answer has used.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    usage: Usage,
+    /// That is the least of it: what was reserved may be nearer.
+    is_least: bool,
 }
 
 #[cfg(test)]
@@ -162,7 +196,7 @@ mod tests {
             at: 7,
             is_local: false,
             settle: Some(settle.into()),
-            input_tokens: 12,
+            input_tokens: Some(12),
         };
         let head = Response::builder().header("content-type", r#type).header("x-used", "77").body(());
         Meter::new(vec![held], &head.unwrap().into_parts().0)
@@ -204,6 +238,36 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn whoever_leaves_before_the_usage_is_told_pays_for_what_came_before_it() {
+        let text = "x".repeat(4_000);
+        let cut = format!("{{\"choices\": [{{\"message\": {{\"content\": \"{text}\"}}}}], \"usa");
+        assert_eq!(outcome(meter("application/json", By::Usage), &cut, End::Left), Outcome::Used(12 + 1_000));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_question_of_untold_length_is_no_cheaper_than_was_thought() {
+        let untold = || {
+            let mut meter = meter(STREAM, By::Usage);
+            meter.held[0].input_tokens = None;
+            meter
+        };
+        assert_eq!(outcome(untold(), DELTA, End::Left), Outcome::Used(500));
+        assert_eq!(outcome(untold(), &DELTA.repeat(600), End::Left), Outcome::Used(600));
+        assert_eq!(outcome(untold(), &format!("{DELTA}{USAGE}"), End::Left), Outcome::Used(39));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_failure_that_tells_nothing_costs_nothing_however_it_ends() {
+        for r#type in [STREAM, "application/json"] {
+            for end in [End::Whole, End::Left, End::Broken] {
+                let mut meter = meter(r#type, By::Usage);
+                meter.status = StatusCode::TOO_MANY_REQUESTS;
+                assert_eq!(outcome(meter, "data: {\"error\"", end), Outcome::Used(0));
+            }
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_header_tells_without_the_body() {
         let by = || By::Header(http::HeaderName::from_static("x-used"));
         assert!(!meter(STREAM, by()).reads());
@@ -216,7 +280,7 @@ mod tests {
         assert_eq!((meter.renews_every_ms(), meter.renewals().len()), (None, 0));
         let rule = Rule::Concurrency { limit: 1, lease_ms: 60_000, lease: 9 };
         let draw = Draw { key: "c".to_owned(), rule, cost: 1 };
-        meter.held.push(Held { draw, at: 7, is_local: true, settle: None, input_tokens: 0 });
+        meter.held.push(Held { draw, at: 7, is_local: true, settle: None, input_tokens: None });
         assert_eq!(meter.renews_every_ms(), Some(20_000));
         let [renewal] = &meter.renewals()[..] else { panic!("one lease") };
         assert_eq!((renewal.outcome, renewal.is_local), (Outcome::Held, true));

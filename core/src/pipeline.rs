@@ -179,7 +179,8 @@ async fn exchange<'g, H: Host>(
     let mut response = match reused {
         Some((stored, outcome)) => {
             account.cache = Some(outcome);
-            if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored }
+            let stored = if method == Method::HEAD { stored.map(|_| H::Body::empty()) } else { stored };
+            reserved.reuse(stored)
         }
         None => {
             let token = vouch::vouch(context, &route.service, account).await?;
@@ -187,8 +188,8 @@ async fn exchange<'g, H: Host>(
             let reads_usage = reserved.reads_usage();
             let request =
                 attempt::Outgoing { route, plan, identity, credential, granted, token, reads_usage };
-            reserved.send();
-            let fetched = match attempt::attempt(context, request, head, body, account).await {
+            let asking = attempt::attempt(context, request, head, body, account);
+            let fetched = match reserved.during(asking).await {
                 Ok(fetched) => reserved.meter(fetched),
                 Err(refusal) => {
                     reserved.fail();

@@ -20,7 +20,7 @@ mod place;
 mod scanner;
 
 use http::{
-    HeaderMap,
+    HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
     response::Parts,
 };
@@ -66,9 +66,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl UsageReader {
     /// A reader for the body that follows this head. `None` where nothing can be read: the media type is neither JSON
-    /// nor a stream of it, or the content is encoded.
+    /// nor a stream of it, the content is encoded, or is a part only.
     pub fn for_answer(head: &Parts) -> Option<Self> {
-        if is_encoded(&head.headers) {
+        // Of a part the client has chosen where it begins, and so what its places seem to be.
+        if head.status == StatusCode::PARTIAL_CONTENT || is_encoded(&head.headers) {
             return None;
         }
         let content_type = head.headers.get(CONTENT_TYPE)?.to_str().ok()?;

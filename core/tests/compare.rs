@@ -91,6 +91,42 @@ fn what_one_place_does_to_many_routes_is_told_once() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_limit_that_counts_otherwise_is_told_with_what_it_weakens_by_the_way() {
+    let fixed = with("policies: [{name: limit, type: FixedWindow, rate: 10}]");
+    let sliding = with("\npolicies: [{name: limit, type: SlidingWindow, rate: 10}]");
+    let kinds = |old: &str, new: &str| -> Vec<(Kind, Option<String>)> {
+        differences(old, new).list.into_iter().map(|change| (change.kind, change.key)).collect()
+    };
+    assert_eq!(kinds(&fixed, &sliding), [(Kind::Tightened, None)]);
+    assert_eq!(kinds(&sliding, &fixed), [(Kind::Loosened, None)]);
+    let tried = with("policies: [{name: limit, type: SlidingWindow, rate: 99, shadow: true}]");
+    let key = |kind, key: &str| (kind, Some(key.to_owned()));
+    let told = [(Kind::Tightened, None), key(Kind::Loosened, "rate"), key(Kind::Loosened, "shadow")];
+    let mut found = kinds(&fixed, &tried);
+    found.sort_by_key(|(_, key)| key.clone());
+    assert_eq!(found, told);
+    let budget = with("policies: [{name: limit, type: Budget, limit: 10, period: month, on_error: allow}]");
+    let mut found = kinds(&fixed, &budget);
+    found.sort_by_key(|(_, key)| key.clone());
+    assert_eq!(found, [(Kind::Changed, None), key(Kind::Loosened, "on_error")]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_tier_that_comes_or_goes_is_held_against_what_the_others_have() {
+    let limit = |rates: &str| {
+        let tiers = format!("tiers: {{by: 'claim:plan', rates: {{mid: 10, {rates}}}}}");
+        with(&format!("policies: [{{name: limit, type: FixedWindow, rate: 10, {tiers}}}]"))
+    };
+    for (tier, kind) in [("pro: 99", Kind::Loosened), ("free: 1", Kind::Tightened)] {
+        let kinds = |old: &str, new: &str| -> Vec<Kind> {
+            differences(&limit(old), &limit(new)).list.into_iter().map(|change| change.kind).collect()
+        };
+        assert_eq!(kinds("", tier), [kind]);
+        assert_ne!(kinds(tier, ""), [kind]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn an_override_is_told_where_it_holds_and_nowhere_else() {
     let over = "policies: [{name: limit, type: FixedWindow, rate: 10}]\nroute_overrides:\n  - {path: /a/x, methods: [POST], policies: [{name: limit, disabled: true}]}";
     let old = with("policies: [{name: limit, type: FixedWindow, rate: 10}]");

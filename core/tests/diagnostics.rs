@@ -109,6 +109,7 @@ const CASES: &[Case] = cases! {
     "92-mtls-of-nobody-workers"
     "93-limits"
     "94-many-at-once-workers"
+    "95-tiers"
     "100-store-without-url"
     "101-store-of-this-process"
     "102-store-url"

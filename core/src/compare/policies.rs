@@ -113,14 +113,40 @@ fn matched<'p>(old: Vec<Presence<'p>>, mut new: Vec<Presence<'p>>) -> Vec<Both<'
 fn between(old: Held<'_>, new: Held<'_>) -> Vec<Change> {
     let name = &new.origin.name;
     if old.origin.r#type != new.origin.r#type {
-        let kind = if old.stage == new.stage { Kind::Changed } else { loss(old) };
+        let kind = if old.stage == new.stage { exchange(old, new) } else { loss(old) };
         let change = Change::new(kind, What::PolicyReplaced, old.origin.span, new.origin.span);
-        return vec![change.policy(name).values(Some(summary(old)), Some(summary(new)))];
+        let mut changes = vec![change.policy(name).values(Some(summary(old)), Some(summary(new)))];
+        if old.stage == new.stage && old.stage == Stage::RateLimiting {
+            changes.extend(in_common(old, new));
+        }
+        return changes;
     }
     let before = (&*old.policy.settings(old.origin), &old.origin.places);
     let after = (&*new.policy.settings(new.origin), &new.origin.places);
     let changes = differences(What::PolicyChanged, before, after);
     changes.into_iter().map(|change| change.policy(name)).collect()
+}
+
+/// What it is when a policy of another type stands in its place. A window that slides lets less through than those that
+/// stand one after another; of all others it depends.
+fn exchange(old: Held<'_>, new: Held<'_>) -> Kind {
+    match (old.origin.r#type, new.origin.r#type) {
+        ("FixedWindow", "SlidingWindow") => Kind::Tightened,
+        ("SlidingWindow", "FixedWindow") => Kind::Loosened,
+        _ => Kind::Changed,
+    }
+}
+
+/// What limits of two types say differently that both of them say: a limit that counts otherwise may by the way have
+/// come to let more through, or to refuse nobody at all.
+fn in_common(old: Held<'_>, new: Held<'_>) -> Vec<Change> {
+    let (mut before, mut after) = (old.policy.settings(old.origin), new.policy.settings(new.origin));
+    let has = |list: &[Setting], key: &str| list.iter().any(|setting| setting.key == key);
+    before.retain(|setting| has(&after, &setting.key));
+    after.retain(|setting| has(&before, &setting.key));
+    let (before, after) = ((&*before, &old.origin.places), (&*after, &new.origin.places));
+    let changes = differences(What::PolicyChanged, before, after);
+    changes.into_iter().map(|change| change.policy(&new.origin.name)).collect()
 }
 
 /// What it is when the policy no longer holds.
@@ -143,11 +169,12 @@ fn summary(held: Held<'_>) -> String {
     let settings = held.policy.settings(held.origin);
     let value = |key: &str| settings.iter().find(|setting| setting.key == key).map(|one| &one.value);
     let named = |key: &str| held.origin.places.written(key).is_none();
-    match (value("rate"), value("window")) {
-        (Some(rate), Some(window)) if named("rate") && named("window") => {
-            format!("{} {rate} in {window}", held.origin.r#type)
-        }
-        _ => held.origin.r#type.to_owned(),
+    let kind = held.origin.r#type;
+    let known = |key: &str| value(key).filter(|_| named(key));
+    match (known("rate").or(known("limit")), known("window").or(known("period"))) {
+        (Some(most), Some(span)) => format!("{kind} {most} in {span}"),
+        (Some(most), None) if kind == "Concurrency" => format!("{kind} {most}"),
+        _ => kind.to_owned(),
     }
 }
 

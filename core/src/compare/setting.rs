@@ -59,6 +59,8 @@ pub(crate) enum Leaning {
     Neutral,
     /// More is allowed when there is more of it: a limit, a trusted network, a permission.
     MoreIsLooser,
+    /// The more, the weaker; and this holds where nothing is said.
+    MoreIsLooserThan(u64),
     /// More is allowed when there is less of it: a demand, a protection.
     LessIsLooser,
     /// A bound, of which 0 is none.
@@ -176,6 +178,10 @@ impl Leaning {
         match self {
             Self::Neutral => Kind::Changed,
             Self::MoreIsLooser => more(old, new),
+            Self::MoreIsLooserThan(unsaid) => {
+                let amount = |value: &Value| value.amount().unwrap_or(unsaid);
+                by_order(amount(old), amount(new))
+            }
             Self::LessIsLooser => more(new, old),
             Self::Ceiling => {
                 let bound = |value: &Value| value.amount().filter(|bound| *bound > 0).unwrap_or(u64::MAX);

@@ -6,7 +6,7 @@ mod reserved;
 
 pub(super) use self::reserved::Reserved;
 use self::{
-    asking::{Asked, attempt, patience},
+    asking::{Asked, attempt, in_vain, patience},
     reserved::{held, leases},
 };
 use super::account::Account;
@@ -14,6 +14,7 @@ use crate::{
     counter::Draw,
     facts::Facts,
     host::{Host, HostError, HostErrorKind},
+    job::Job,
     policy::{
         Applied,
         limit::{Drawn, Limit, OnError},
@@ -36,8 +37,9 @@ pub(super) async fn draw<'h, H: Host>(
     let mut reserved = Reserved::new(host, leases(&asked, &draws));
     let mut waited_ms = 0;
     let mut place = None;
+    let mut trouble = None;
     let admitted = loop {
-        match attempt(host, &mut asked, &draws).await {
+        match attempt(host, &mut asked, &draws, &mut trouble).await {
             Ok(true) => break true,
             Ok(false) => {}
             Err(error) => {
@@ -59,13 +61,18 @@ pub(super) async fn draw<'h, H: Host>(
         waited_ms += step;
     };
     drop(place);
-    if admitted {
+    if let Some(error) = trouble {
+        account.detail = Some(error.to_string());
+    }
+    if admitted && asked.iter().any(|one| one.limit.shadow) {
+        // Whoever leaves meanwhile gets back what is known to be taken.
+        let mut known = held(&asked, &draws, facts);
+        known.extend(leases(&asked, &draws));
+        reserved.hold(known);
         shadows(host, &mut asked, &draws, account).await;
     }
     for one in &asked {
-        if let Some(quota) = &one.quota {
-            account.policy(one.limit, || one.limit.said(&one.wish, quota, waited_ms, facts));
-        }
+        account_for(one, waited_ms, facts, account);
     }
     let enforced = asked.iter().filter(|one| !one.limit.shadow);
     let drawn: Vec<Drawn> =
@@ -75,8 +82,24 @@ pub(super) async fn draw<'h, H: Host>(
         return Err(Refusal::RateLimited(drawn));
     }
     account.drawn = drawn;
-    reserved.hold(held(asked, draws, facts));
+    reserved.hold(held(&asked, &draws, facts));
     Ok(reserved)
+}
+
+/// Notes what a limit has said, or that it could not be asked.
+fn account_for(one: &Asked<'_>, waited_ms: u64, facts: &Facts<'_>, account: &mut Account<'_>) {
+    const MISSED: &str = "the counters can't be reached";
+    match &one.quota {
+        Some(quota) => account.policy(one.limit, || {
+            let mut said = one.limit.said(&one.wish, quota, waited_ms, facts);
+            if one.is_missed {
+                said.text = format!("{}; {MISSED}, and this instance counts for itself", said.text);
+            }
+            said
+        }),
+        None if one.is_missed => account.policy(one.limit, || one.limit.said_unavailable(MISSED)),
+        None => {}
+    }
 }
 
 /// What is wanted of which limits; a draw for each.
@@ -99,7 +122,8 @@ fn asked<'l, H: Host>(
         // 53 random bits, which all who count can count with.
         match limit.wish(facts, || u64::try_from(host.random() >> 75).unwrap_or_default()) {
             Ok((wish, draw)) => {
-                asked.push(Asked { limit, wish, quota: None, is_local: limit.is_local });
+                let is_local = limit.is_local;
+                asked.push(Asked { limit, wish, quota: None, is_local, is_missed: false });
                 draws.push(draw);
             }
             Err(why) => {
@@ -125,9 +149,10 @@ async fn shadows<H: Host>(host: &H, asked: &mut [Asked<'_>], draws: &[Draw], acc
         match drawn {
             Ok(quotas) => one.quota = quotas.first().copied(),
             Err(error) => {
-                account.policy(one.limit, || {
-                    Said::new(Verdict::Fail, format!("could not be counted: {error}; it is only recorded"))
-                });
+                if one.limit.holds_leases() {
+                    host.defer(Job::Settle(draw.iter().map(in_vain).collect()));
+                }
+                account.policy(one.limit, || one.limit.said_unavailable(&error.to_string()));
             }
         }
         if one.quota.is_some_and(|quota| !quota.admitted) {
@@ -146,7 +171,12 @@ fn unreachable(asked: &[Asked<'_>], error: &HostError, account: &mut Account<'_>
         }
     }
     for one in asked.iter().filter(|one| !one.limit.shadow && !one.limit.is_local) {
-        account.policy(one.limit, || one.limit.said_unavailable("the counters can't be reached"));
+        account.policy(one.limit, || match one.limit.on_error {
+            OnError::Deny => one.limit.said_unavailable("the counters can't be reached"),
+            OnError::Allow | OnError::Local => {
+                Said::new(Verdict::Fail, "the counters can't be reached, and another limit refuses then")
+            }
+        });
     }
     Refusal::CountersUnavailable(code)
 }

@@ -9,7 +9,10 @@ pub(crate) mod per;
 mod settings;
 pub(crate) mod tiers;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 pub use self::drawn::Drawn;
 use self::{
@@ -46,7 +49,7 @@ pub struct Limit {
     /// how they count.
     pub(crate) id: String,
     /// The policy's name, as a quoted string of the `RateLimit` fields.
-    pub(crate) quoted: String,
+    pub(crate) quoted: Arc<str>,
     pub(crate) per: Vec<Per>,
     /// So many bits of an IPv6 address count.
     pub(crate) ipv6_prefix: u8,
@@ -76,19 +79,19 @@ pub(crate) enum OnError {
 
 /// What a limit wants of its counters for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct Wish<'l> {
     pub(crate) amount: Amount,
     cost: u64,
-    tier: Option<String>,
+    tier: Option<&'l str>,
 }
 
 impl Limit {
     /// What to draw for a request. `lease` names a lease, where one is wanted. Why that can't be told is for the log.
-    pub(crate) fn wish(
-        &self,
+    pub(crate) fn wish<'l>(
+        &'l self,
         facts: &Facts<'_>,
         lease: impl FnOnce() -> u64,
-    ) -> Result<(Wish, Draw), String> {
+    ) -> Result<(Wish<'l>, Draw), String> {
         let mut key = String::with_capacity(self.id.len() + 64);
         key.push_str(&self.id);
         for per in &self.per {
@@ -96,8 +99,7 @@ impl Limit {
             per.write(facts, self.ipv6_prefix, &mut key)?;
         }
         let tier = self.tiers.as_ref().and_then(|tiers| tiers.of(facts.identity));
-        let (tier, amount) =
-            tier.map_or((None, self.amount), |(name, amount)| (Some(name.to_owned()), amount));
+        let (tier, amount) = tier.map_or((None, self.amount), |(name, amount)| (Some(name), amount));
         let lease = match self.algorithm {
             Algorithm::Concurrency { .. } => lease(),
             _ => 0,
@@ -119,7 +121,7 @@ impl Limit {
     }
 
     /// What explanations say of what was drawn.
-    pub(crate) fn said(&self, wish: &Wish, quota: &Quota, waited_ms: u64, facts: &Facts<'_>) -> Said {
+    pub(crate) fn said(&self, wish: &Wish<'_>, quota: &Quota, waited_ms: u64, facts: &Facts<'_>) -> Said {
         let (most, span) = (self.algorithm.most(wish.amount), self.algorithm.span(wish.amount));
         let (cost, left) = (wish.cost, quota.remaining);
         let anew = match self.algorithm {
@@ -158,8 +160,8 @@ impl Limit {
         if let Algorithm::TokenBucket { .. } = self.algorithm {
             said = said.fact("burst", wish.amount.burst);
         }
-        if let Some(tier) = &wish.tier {
-            said = said.fact("tier", tier.as_str());
+        if let Some(tier) = wish.tier {
+            said = said.fact("tier", tier);
         }
         if cost != 1 {
             said = said.fact("cost", cost);
@@ -175,6 +177,9 @@ impl Limit {
 
     /// What explanations say when the counters can't be reached, or it can't be told what to draw.
     pub(crate) fn said_unavailable(&self, why: &str) -> Said {
+        if self.shadow {
+            return Said::new(Verdict::Fail, format!("could not be counted: {why}; it is only recorded"));
+        }
         match self.on_error {
             OnError::Allow => Said::new(Verdict::Fail, format!("{why}; `on_error: allow` goes on")),
             OnError::Local => Said::new(

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http_body::{Body as Stream, Frame, SizeHint};
 use tokio::{
     sync::oneshot,
-    time::{Instant, Sleep, sleep, timeout},
+    task::AbortHandle,
+    time::{sleep, timeout},
 };
 use tollgate_core::{
     body::BodyError,
+    counter::Settlement,
     host::Host,
     job::Job,
     meter::{End, Meter},
@@ -28,7 +30,7 @@ struct Metered {
     host: NativeHost,
     /// Gone when the end was told.
     meter: Option<Meter>,
-    renewal: Option<Pin<Box<Sleep>>>,
+    renewing: Option<AbortHandle>,
 }
 
 /// Has a meter look at a body, or at the tunnel that begins with it.
@@ -55,26 +57,31 @@ async fn tunnel(host: NativeHost, meter: Meter, mut end: oneshot::Receiver<()>) 
     host.defer(Job::Settle(meter.end(End::Whole)));
 }
 
+/// Renews leases until it is aborted. By itself, for nobody asks for a body while its client does not read, or its sender
+/// is silent, and neither ends a lease.
+fn renewing(host: NativeHost, renewals: Vec<Settlement>, every_ms: u64) -> AbortHandle {
+    let renewing = async move {
+        loop {
+            sleep(Duration::from_millis(every_ms)).await;
+            host.defer(Job::Settle(renewals.clone()));
+        }
+    };
+    tokio::spawn(renewing).abort_handle()
+}
+
 impl Metered {
     fn new(host: NativeHost, meter: Meter, body: NativeBody) -> Self {
-        let renewal = meter.renews_every_ms().map(|every| Box::pin(sleep(Duration::from_millis(every))));
-        Self { body, host, meter: Some(meter), renewal }
+        let renewing = meter.renews_every_ms().map(|every| renewing(host.clone(), meter.renewals(), every));
+        Self { body, host, meter: Some(meter), renewing }
     }
 
     fn end(&mut self, end: End) {
-        self.renewal = None;
+        if let Some(renewing) = self.renewing.take() {
+            renewing.abort();
+        }
         let settlements = self.meter.take().map(|meter| meter.end(end)).unwrap_or_default();
         if !settlements.is_empty() {
             self.host.defer(Job::Settle(settlements));
-        }
-    }
-
-    fn renew(&mut self, context: &mut Context<'_>) {
-        let (Some(meter), Some(renewal)) = (&self.meter, &mut self.renewal) else { return };
-        let Some(every) = meter.renews_every_ms() else { return };
-        while renewal.as_mut().poll(context).is_ready() {
-            renewal.as_mut().reset(Instant::now() + Duration::from_millis(every.max(1)));
-            self.host.defer(Job::Settle(meter.renewals()));
         }
     }
 }
@@ -88,8 +95,6 @@ impl Stream for Metered {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        // Silence of the sender does not end a lease.
-        this.renew(context);
         let polled = ready!(Pin::new(&mut this.body).poll_frame(context));
         match &polled {
             Some(Ok(frame)) => {

@@ -80,6 +80,38 @@ async fn a_place_is_held_until_all_of_the_answer_has_passed() {
     through(&gateway, &upstream).await;
 }
 
+const BRIEF: &str = "policies: [{name: at_once, type: Concurrency, limit: 1, per: ip, lease: 300ms}]";
+/// Longer than that lease, so that it must have been renewed.
+const LONG: Duration = Duration::from_millis(900);
+
+#[tokio::test]
+async fn a_service_that_takes_longer_than_a_lease_makes_no_room() {
+    let upstream = Upstream::open().await;
+    let gateway = upstream.gateway(BRIEF);
+    let (mut client, mut connection) = through(&gateway, &upstream).await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(refused(&gateway).await.0, 429);
+    answered(&mut client, &mut connection).await;
+    drop(connection);
+    through(&gateway, &upstream).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_makes_no_room() {
+    let upstream = Upstream::open().await;
+    let gateway = upstream.gateway(BRIEF);
+    let (client, mut connection) = through(&gateway, &upstream).await;
+    connection.say(STREAM).await;
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    // Until nothing more goes in anywhere.
+    while tokio::time::timeout(Duration::from_millis(300), connection.say(&chunk)).await.is_ok() {}
+    tokio::time::sleep(LONG).await;
+    assert_eq!(refused(&gateway).await.0, 429);
+    drop((client, connection));
+    let gone = async { while refused_or_through(&gateway, &upstream).await == 429 {} };
+    soon("there is room again", gone).await;
+}
+
 #[tokio::test]
 async fn a_place_is_held_for_as_long_as_a_tunnel_lasts() {
     let upstream = Upstream::open().await;

@@ -2,6 +2,7 @@
 
 use super::{
     hosts::is_reachable,
+    limits::{enforced, is_limited},
     rule::Rule,
     subject::{Subject, Written},
 };
@@ -72,7 +73,8 @@ fn own<'p>(holding: &'p Holding<'_>, policy: &Written<'_>) -> Option<&'p Applied
 
 fn spoofable(subject: &Subject<'_>) -> Vec<Problem> {
     let avoidable = |holding: &&Holding<'_>| {
-        holding.plan.limits.iter().all(|limit| limit.per.iter().any(|per| is_chosen(per, holding)))
+        is_limited(holding.plan)
+            && enforced(holding.plan).all(|limit| limit.per.iter().any(|per| is_chosen(per, holding)))
     };
     limits(subject)
         .filter(|(_, holdings)| holdings.iter().any(avoidable))
@@ -142,8 +144,9 @@ fn failures_behind_proxies(subject: &Subject<'_>) -> Option<Problem> {
 }
 
 fn fails_open(subject: &Subject<'_>) -> Vec<Problem> {
-    let alone =
-        |holding: &&Holding<'_>| holding.plan.limits.iter().all(|limit| limit.on_error == OnError::Allow);
+    let alone = |holding: &&Holding<'_>| {
+        is_limited(holding.plan) && enforced(holding.plan).all(|limit| limit.on_error == OnError::Allow)
+    };
     limits(subject)
         .filter(|(_, holdings)| holdings.iter().any(alone))
         .map(|(policy, _)| {
@@ -159,7 +162,7 @@ const MANY: u64 = 1_000;
 fn long_window(subject: &Subject<'_>) -> Vec<Problem> {
     let alone = |holding: &&Holding<'_>, policy: &Written<'_>| {
         own(holding, policy).is_some_and(|own| {
-            let others = holding.plan.limits.iter().filter(|limit| limit.origin.span != policy.at());
+            let others = enforced(holding.plan).filter(|limit| limit.origin.span != policy.at());
             // Leases, and buckets whose burst is smaller, spread what comes as well as a shorter window does.
             let window_ms = own.algorithm.window_ms().unwrap_or_default();
             let spread = |limit: &&Applied<Limit>| match limit.algorithm {

@@ -11,7 +11,7 @@ use crate::{
         node::Span,
         problem::{Problem, Severity},
     },
-    policy::Stage,
+    policy::{Applied, Plan, Stage, limit::Limit},
     route::Holding,
 };
 
@@ -42,13 +42,23 @@ const LONG_MS: u64 = 30_000;
 fn costly(subject: &Subject<'_>) -> Vec<Problem> {
     let mut found = Vec::new();
     for (written, holdings) in subject.routes() {
-        let dear = holdings.iter().filter(|holding| holding.plan.limits.is_empty());
+        let dear = holdings.iter().filter(|holding| !is_limited(holding.plan));
         if let Some((why, at)) = dear.filter_map(|holding| cost(written, holding)).next() {
             let problem = Problem::note(path(written), format!("{why}, and nothing limits how often"));
             found.push(if at == path(written) { problem } else { problem.related(at, "it is said here") });
         }
     }
     found
+}
+
+/// Whether a limit refuses anybody. One in shadow only writes down whom it would.
+pub(super) fn is_limited(plan: &Plan) -> bool {
+    enforced(plan).next().is_some()
+}
+
+/// The limits that refuse.
+pub(super) fn enforced(plan: &Plan) -> impl Iterator<Item = &Applied<Limit>> {
+    plan.limits.iter().filter(|limit| !limit.shadow)
 }
 
 /// Why an answer is dear, and where that is said.
@@ -72,7 +82,7 @@ fn cost(written: &Routed<'_, Route>, holding: &Holding<'_>) -> Option<(String, S
 fn unlimited(subject: &Subject<'_>) -> Vec<Problem> {
     let open = |holding: &Holding<'_>| {
         let plan = holding.plan;
-        plan.limits.is_empty()
+        !is_limited(plan)
             && plan.authentication.is_none()
             && !is_probe(&holding.route.pattern)
             && subject.waivers(plan, Stage::RateLimiting).next().is_none()
@@ -81,7 +91,7 @@ fn unlimited(subject: &Subject<'_>) -> Vec<Problem> {
         .routes()
         .filter(|(_, holdings)| {
             // A dear route is told of by the other rule.
-            let dear = holdings.iter().any(|on| on.plan.limits.is_empty() && cost_is_known(subject, on));
+            let dear = holdings.iter().any(|on| !is_limited(on.plan) && cost_is_known(subject, on));
             !dear && holdings.iter().any(open)
         })
         .map(|(written, _)| written)

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::{
     counter::{
-        Draw, Quota, Settlement,
+        Draw, Outcome, Quota, Settlement,
         slices::{Taken, Wish as Slice},
     },
     host::{Host, HostError},
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Whoever waits for a lease looks again after so long at most.
+/// Whoever waits for a lease looks again after so long at first.
 const LOOK_AGAIN_MS: u64 = 25;
 /// A slice that was too large is asked for again, smaller, so often at most.
 const MOST_TRIES: usize = 3;
@@ -27,10 +27,12 @@ const MOST_TRIES: usize = 3;
 /// A limit that holds, and what it has said.
 pub(super) struct Asked<'l> {
     pub(super) limit: &'l Applied<Limit>,
-    pub(super) wish: Wish,
+    pub(super) wish: Wish<'l>,
     pub(super) quota: Option<Quota>,
     /// Counted in this instance alone.
     pub(super) is_local: bool,
+    /// Its shared counter could not be reached.
+    pub(super) is_missed: bool,
 }
 
 impl Asked<'_> {
@@ -46,29 +48,38 @@ struct Undo {
     slices: Vec<usize>,
 }
 
-/// Draws from all that are not only recorded: whether all have admitted the request.
+/// Draws from all that are not only recorded: whether all have admitted the request. Why counters could not be reached,
+/// where it goes on all the same, is left in `trouble`.
 pub(super) async fn attempt<H: Host>(
     host: &H,
     asked: &mut [Asked<'_>],
     draws: &[Draw],
+    trouble: &mut Option<HostError>,
 ) -> Result<bool, HostError> {
+    // Whoever has waited and asks again knows nothing any more.
+    for one in asked.iter_mut() {
+        one.quota = None;
+        one.is_missed &= one.is_local;
+    }
     // Nothing of this is there, as a rule.
     let plain =
         asked.iter().all(|one| !one.is_local && !one.limit.shadow && one.wish.amount.leasing.is_none());
     if plain {
-        let all: Vec<usize> = (0..asked.len()).collect();
         return match host.draw(draws).await {
-            Ok(quotas) => Ok(note(asked, &all, &quotas)),
-            Err(error) => instead(host, asked, draws, &all).ok_or(error),
+            Ok(quotas) => Ok(note(asked, 0.., &quotas)),
+            Err(error) => {
+                let all: Vec<usize> = (0..asked.len()).collect();
+                instead(host, asked, draws, &all, error, trouble)
+            }
         };
     }
     for _ in 1..MOST_TRIES {
-        if let Some(admitted) = attempt_once(host, asked, draws).await? {
+        if let Some(admitted) = attempt_once(host, asked, draws, trouble).await? {
             return Ok(admitted);
         }
     }
     // Slices that are too large for what is left, again and again: others draw at the same time, and nothing is left.
-    Ok(attempt_once(host, asked, draws).await?.unwrap_or(false))
+    Ok(attempt_once(host, asked, draws, trouble).await?.unwrap_or(false))
 }
 
 /// `None` where smaller slices have to be asked for.
@@ -76,6 +87,7 @@ async fn attempt_once<H: Host>(
     host: &H,
     asked: &mut [Asked<'_>],
     draws: &[Draw],
+    trouble: &mut Option<HostError>,
 ) -> Result<Option<bool>, HostError> {
     let mut undo = Undo::default();
     if !locally(host, asked, draws, &mut undo) {
@@ -116,14 +128,14 @@ async fn attempt_once<H: Host>(
     let quotas = match drawn {
         Ok(quotas) => quotas,
         Err(error) => {
-            let instead = instead(host, asked, draws, &shared);
-            if instead != Some(true) {
+            let instead = instead(host, asked, draws, &shared, error, trouble);
+            if !matches!(instead, Ok(true)) {
                 undo.carry_out(host, asked, draws);
             }
-            return instead.map(Some).ok_or(error);
+            return instead.map(Some);
         }
     };
-    let admitted = note(asked, &shared, &quotas);
+    let admitted = note(asked, shared.iter().copied(), &quotas);
     let mut again = false;
     for (at, slice) in slices {
         let quota = shared.iter().position(|shared| *shared == at).and_then(|of| quotas.get(of));
@@ -157,7 +169,7 @@ fn locally<H: Host>(host: &H, asked: &mut [Asked<'_>], draws: &[Draw], undo: &mu
     }
     let local = some(draws, &own);
     let quotas = host.counters().draw(&local, host.now());
-    let admitted = note(asked, &own, &quotas);
+    let admitted = note(asked, own.iter().copied(), &quotas);
     if admitted {
         undo.own =
             local.iter().zip(&quotas).map(|(draw, quota)| Settlement::undo(draw.clone(), quota)).collect();
@@ -195,24 +207,46 @@ fn settle<H: Host>(host: &H, settlements: Vec<Settlement>) {
     }
 }
 
-/// The counters that are shared can't be reached: whether what stands in for them has admitted the request. `None` where
-/// a limit is to refuse then.
-fn instead<H: Host>(host: &H, asked: &mut [Asked<'_>], draws: &[Draw], shared: &[usize]) -> Option<bool> {
+/// The counters that are shared can't be reached: whether what stands in for them has admitted the request. The error
+/// where a limit is to refuse then.
+fn instead<H: Host>(
+    host: &H,
+    asked: &mut [Asked<'_>],
+    draws: &[Draw],
+    shared: &[usize],
+    error: HostError,
+    trouble: &mut Option<HostError>,
+) -> Result<bool, HostError> {
     let wants = |asked: &[Asked<'_>], at: usize, wanted: OnError| {
         asked.get(at).is_some_and(|one| one.limit.on_error == wanted)
     };
     if shared.iter().any(|at| wants(asked, *at, OnError::Deny)) {
-        return None;
+        return Err(error);
+    }
+    *trouble = Some(error);
+    // A lease that was asked for in vain may have been given all the same, and nobody holds it now.
+    let given = shared.iter().filter_map(|at| Some((asked.get(*at)?, draws.get(*at)?)));
+    let given = given.filter(|(one, _)| one.limit.holds_leases());
+    settle(host, given.map(|(_, draw)| in_vain(draw)).collect());
+    for at in shared {
+        if let Some(one) = asked.get_mut(*at) {
+            (one.quota, one.is_missed) = (None, true);
+        }
     }
     let local: Vec<usize> = shared.iter().copied().filter(|at| wants(asked, *at, OnError::Local)).collect();
     let quotas = host.counters().draw(&some(draws, &local), host.now());
-    let admitted = note(asked, &local, &quotas);
+    let admitted = note(asked, local.iter().copied(), &quotas);
     for at in local {
         if let Some(one) = asked.get_mut(at) {
             one.is_local = true;
         }
     }
-    Some(admitted)
+    Ok(admitted)
+}
+
+/// Hands back a lease of which nobody knows whether it was given: it has a name, so that is nothing where it was not.
+pub(super) fn in_vain(draw: &Draw) -> Settlement {
+    Settlement { draw: draw.clone(), at: 0, outcome: Outcome::Used(0), is_local: false }
 }
 
 /// Which of them are enforced, and of a kind.
@@ -230,9 +264,9 @@ fn some<'d>(draws: &'d [Draw], which: &[usize]) -> Cow<'d, [Draw]> {
 }
 
 /// Takes up what was said; whether all have admitted the request.
-fn note(asked: &mut [Asked<'_>], which: &[usize], quotas: &[Quota]) -> bool {
-    for (at, quota) in which.iter().zip(quotas) {
-        if let Some(one) = asked.get_mut(*at) {
+fn note(asked: &mut [Asked<'_>], which: impl IntoIterator<Item = usize>, quotas: &[Quota]) -> bool {
+    for (at, quota) in which.into_iter().zip(quotas) {
+        if let Some(one) = asked.get_mut(at) {
             one.quota = Some(*quota);
         }
     }
@@ -242,11 +276,14 @@ fn note(asked: &mut [Asked<'_>], which: &[usize], quotas: &[Quota]) -> bool {
 /// How long to wait before all are asked again. `None` where it would take longer than a limit lets requests wait.
 pub(super) fn patience(asked: &[Asked<'_>], waited_ms: u64) -> Option<u64> {
     let refusing = || asked.iter().filter(|one| one.refuses());
+    let most = refusing().map(|one| one.limit.wait_ms).min()?;
+    let left = most.saturating_sub(waited_ms).max(1);
     let step = |one: &Asked<'_>| {
         let retry_ms = one.quota.map_or(0, |quota| quota.retry_ms).max(1);
-        if one.limit.holds_leases() { retry_ms.min(LOOK_AGAIN_MS) } else { retry_ms }
+        // Whoever has waited for long looks less often: each look is a question to the counters.
+        let look_again_ms = LOOK_AGAIN_MS.max(waited_ms / 8);
+        if one.limit.holds_leases() { retry_ms.min(look_again_ms).min(left) } else { retry_ms }
     };
     let step = refusing().map(step).max()?;
-    let most = refusing().map(|one| one.limit.wait_ms).min()?;
     (waited_ms.saturating_add(step) <= most).then_some(step)
 }

@@ -1,7 +1,7 @@
 //! What the limits of a request have said, for the answer's head: `RateLimit` and `RateLimit-Policy`
 //! (draft-ietf-httpapi-ratelimit-headers-10), and the older `X-RateLimit-*` where that is asked for.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -20,7 +20,7 @@ const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// What one limit said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {
-    quoted: String,
+    quoted: Arc<str>,
     algorithm: Algorithm,
     rate: u64,
     legacy: bool,

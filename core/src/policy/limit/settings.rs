@@ -3,7 +3,7 @@
 use super::{Limit, OnError, algorithm::Algorithm, cost::Taken, per::Per, tiers::Tiers};
 use crate::{
     compare::setting::{
-        Leaning::{LessIsLooser, MoreIsLooser, Splitting},
+        Leaning::{LessIsLooser, MoreIsLooser, MoreIsLooserThan, Splitting},
         Setting, Value,
     },
     counter::Window,
@@ -80,15 +80,15 @@ impl Settings for Limit {
         }
         if let Some(Tiers { claim, amounts }) = tiers {
             settings.push(Setting::neutral("tiers.by", format!("claim:{claim}")));
+            let own = self.amount;
             for (name, amount) in amounts {
-                settings.push(Setting::new(format!("tiers.rates.{name}"), amount.rate, MoreIsLooser));
-                if amount.burst != amount.rate {
-                    settings.push(Setting::new(
-                        format!("tiers.rates.{name}.burst"),
-                        amount.burst,
-                        MoreIsLooser,
-                    ));
+                let key = format!("tiers.rates.{name}");
+                if let Algorithm::TokenBucket { .. } = algorithm {
+                    let burst =
+                        Setting::new(format!("{key}.burst"), amount.burst, MoreIsLooserThan(own.burst));
+                    settings.push(burst);
                 }
+                settings.push(Setting::new(key, amount.rate, MoreIsLooserThan(own.rate)));
             }
         }
         settings

@@ -89,19 +89,8 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
     countable(node, algorithm, amount, &tiers, bench);
     portable(node, algorithm, amount, &tiers, &common, bench);
     let cost = cost?;
-    if let Taken::Fixed(taken) = cost.taken
-        && taken > algorithm.rule(amount, 0).capacity()
-        && tiers.is_none()
-        && node.get("cost").is_some()
-    {
-        let message = format!(
-            "a request costs {taken}, and there is never more than {}",
-            amount.rate.min(amount.burst)
-        );
-        bench.note(
-            Problem::error(node.span_of("cost"), message)
-                .cure("nothing would be admitted; cost less or allow more"),
-        );
+    if node.get("cost").is_some() {
+        affordable(node, algorithm, amount, &tiers, &cost, bench);
     }
     let mut tiers = tiers.map_or(Some(None), |tiers| tiers.map(Some))?;
     let mut amount = amount;
@@ -111,7 +100,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         algorithm,
         amount,
         id: format!("{id}\n{}", algorithm.tag()),
-        quoted: quoted(name),
+        quoted: quoted(name).into(),
         per: per?,
         ipv6_prefix: common.ipv6_prefix,
         tiers,
@@ -139,6 +128,34 @@ fn enough(node: &Node, key: &str, number: u64, bench: &Bench<'_>) {
     }
 }
 
+/// What costs more than there ever is would never be admitted: of nobody, or of nobody in a tier.
+fn affordable(
+    node: &Node,
+    algorithm: Algorithm,
+    amount: Amount,
+    tiers: &Option<Option<Tiers>>,
+    cost: &Cost,
+    bench: &Bench<'_>,
+) {
+    let Taken::Fixed(taken) = cost.taken else { return };
+    let amounts = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
+    let named = amounts.map(|(name, amount)| (tier_node(node, name).span, algorithm.most(*amount)));
+    for (at, most) in std::iter::once((node.span_of("cost"), algorithm.most(amount))).chain(named) {
+        if taken > most {
+            let message = format!("a request costs {taken}, and there is never more than {most}");
+            let cure = "nothing would be admitted; cost less or allow more";
+            bench.note(Problem::error(at, message).cure(cure));
+        }
+    }
+}
+
+/// Where a tier is written.
+fn tier_node<'n>(node: &'n Node, name: &str) -> &'n Node {
+    let tiers = node.get("tiers").unwrap_or(node);
+    let rates = tiers.get("rates").unwrap_or(tiers);
+    rates.get(name).unwrap_or(rates)
+}
+
 /// What a bucket counts are parts of tokens, and there must not be too many of them.
 fn countable(
     node: &Node,
@@ -149,12 +166,15 @@ fn countable(
 ) {
     let Algorithm::TokenBucket { window_ms } = algorithm else { return };
     let most = MAX / 2 / window_ms.max(1);
-    let amounts = tiers.iter().flatten().flat_map(|tiers| tiers.amounts.values());
-    if let Some(amount) = amounts.chain([&amount]).find(|amount| amount.burst > most) {
+    let amounts = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
+    let named = amounts.map(|(name, amount)| (tier_node(node, name).span_of("burst"), *amount));
+    if let Some((at, amount)) =
+        std::iter::once((node.span_of("burst"), amount)).chain(named).find(|(_, amount)| amount.burst > most)
+    {
         let message =
             format!("a `burst` of {} in this `window` is more than can be counted exactly", amount.burst);
         let cure = format!("write a shorter `window`, or a `burst` of at most {most}");
-        bench.note(Problem::error(node.span_of("burst"), message).cure(cure));
+        bench.note(Problem::error(at, message).cure(cure));
     }
 }
 
@@ -310,8 +330,10 @@ fn tiers(written: &WrittenTiers, node: &Node, kind: &Kind, bench: &Bench<'_>) ->
             TierRate::Rate(rate) => (*rate, None),
             TierRate::Long(long) => (long.rate, long.burst),
         };
-        if burst.is_some() && !matches!(kind, Kind::TokenBucket(_)) {
-            let at = rates.get(name).unwrap_or(rates);
+        let at = rates.get(name).unwrap_or(rates);
+        if let Some(burst) = burst.filter(|_| matches!(kind, Kind::TokenBucket(_))) {
+            enough(at, "burst", burst, bench);
+        } else if burst.is_some() {
             let message = format!("a `{}` has no `burst`", kind.name());
             bench.note(
                 Problem::error(at.span_of("burst"), message).cure("leave it out, or use a `TokenBucket`"),
