@@ -17,6 +17,8 @@ mod publish;
 mod reuse;
 mod vouch;
 
+use std::pin::pin;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use self::{account::Account, enter::Entrance};
@@ -188,8 +190,12 @@ async fn exchange<'g, H: Host>(
             let reads_usage = reserved.reads_usage();
             let request =
                 attempt::Outgoing { route, plan, identity, credential, granted, token, reads_usage };
-            let asking = attempt::attempt(context, request, head, body, account);
-            let fetched = match reserved.during(asking).await {
+            let fetched = {
+                // Pinned here: handed over, it would be there twice.
+                let asking = pin!(attempt::attempt(context, request, head, body, account));
+                reserved.during(asking).await
+            };
+            let fetched = match fetched {
                 Ok(fetched) => reserved.meter(fetched),
                 Err(refusal) => {
                     reserved.fail();

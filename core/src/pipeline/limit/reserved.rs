@@ -1,7 +1,7 @@
 //! What a request holds of its limits: leases, and costs that are not known yet. It is given back or settled however the
 //! request ends.
 
-use std::{convert::Infallible, future::poll_fn, pin::pin, task::Poll};
+use std::{convert::Infallible, future::poll_fn, pin::Pin, task::Poll};
 
 use http::{Response, header};
 
@@ -86,9 +86,11 @@ impl<'h, H: Host> Reserved<'h, H> {
 
     /// The service is asked: what is held is held for as long as that takes. Leases are renewed meanwhile, for a service
     /// may take longer than they last.
-    pub(in crate::pipeline) async fn during<T>(&mut self, asking: impl Future<Output = T>) -> T {
+    pub(in crate::pipeline) async fn during<T>(
+        &mut self,
+        mut asking: Pin<&mut impl Future<Output = T>>,
+    ) -> T {
         self.is_sent = true;
-        let mut asking = pin!(asking);
         // Boxed: seldom there, and every request would carry room for it.
         let mut renewing = renews_every_ms(&self.held).map(|every| Box::pin(self.renew(every)));
         poll_fn(|context| {
