@@ -31,7 +31,7 @@ export class Call {
     this.answered = new Promise((settle) => (this.#settle = settle));
     waiting.add(this);
     // A client that leaves does not end this: what WebAssembly has begun it must be able to end, or it would
-    // believe for ever that it is at it. What is asked of others on the client's behalf ends, and so this does.
+    // believe for ever that it is at it. What is asked of others on the client's behalf ends, and says that it has left.
     context.waitUntil(this.answered);
   }
 

@@ -82,6 +82,8 @@ export async function exchange(call, destination, head, body, watch, patience, b
   } catch (error) {
     if (watched?.exceeded) return "too large\nthe body exceeded its limit";
     if (checked?.unproven) return "unproven\nthe body is not the one that was signed";
+    // Nobody's failure, and nobody waits for an answer.
+    if (!background && call.request.signal.aborted) return "left\nthe client has left";
     if (late) return `timeout\nno response within ${patience} ms`;
     return `${kind(error)}\n${error?.message ?? error}`;
   } finally {

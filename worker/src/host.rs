@@ -1,6 +1,12 @@
 //! What Workers lend to core, put together. Nothing here decides.
 
-use std::rc::Rc;
+use std::{
+    cell::Cell,
+    future::{pending, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
 
 use http::{HeaderValue, Method, Request, Response, header, response};
 use tollgate_core::{
@@ -60,8 +66,17 @@ async fn respond(call: &Call) -> Response<EdgeBody> {
         true => EdgeBody::foreign(call.body(), content_length(&head.headers)),
         false => EdgeBody::empty(),
     };
-    let host = EdgeHost(Rc::new(Inner { call: call.clone(), gateway, authority, background: false }));
-    pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)).await
+    let left = Cell::new(false);
+    let host = EdgeHost(Rc::new(Inner { call: call.clone(), gateway, authority, background: false, left }));
+    let mut handling = pin!(pipeline::handle(&host.0.gateway, &host, &peer, Request::from_parts(head, body)));
+    // A client that has left ends the handling where it stands, and what that holds is given back, as everywhere.
+    let unless_left = poll_fn(|context| match handling.as_mut().poll(context) {
+        Poll::Pending if host.0.left.get() => Poll::Ready(None),
+        polled => polled.map(Some),
+    });
+    let response = unless_left.await;
+    // Nobody sees this.
+    response.unwrap_or_else(|| refused(Refusal::BadGateway))
 }
 
 /// The answer to what is no request that could be handed to the pipeline.
@@ -81,6 +96,8 @@ struct Inner {
     authority: String,
     /// Whether what is done does not end when the client leaves.
     background: bool,
+    /// Whether the client is known to have left.
+    left: Cell<bool>,
 }
 
 impl EdgeHost {
@@ -140,6 +157,10 @@ impl Host for EdgeHost {
             call.ask(ticket, &destination, &written, &body, limit, &digest, length, patience, background);
         });
         let answered = asked.await;
+        if text(&answered).starts_with("left\n") {
+            self.0.left.set(true);
+            return pending().await;
+        }
         if answered.is_string() || !answered.is_object() {
             return Err(failure(&answered, endpoint));
         }
@@ -206,7 +227,8 @@ impl Host for EdgeHost {
     fn defer(&self, job: Job) {
         let Inner { call, gateway, authority, .. } = &*self.0;
         let (call, gateway, authority) = (call.clone(), gateway.clone(), authority.clone());
-        let host = Self(Rc::new(Inner { call, gateway, authority, background: true }));
+        let host =
+            Self(Rc::new(Inner { call, gateway, authority, background: true, left: Cell::new(false) }));
         host.0.call.hold();
         task::spawn(async move {
             if let Err(why) = job::run(&host, job).await {
