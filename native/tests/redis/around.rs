@@ -273,6 +273,18 @@ impl Gateway {
         self.said.lock().unwrap().clone()
     }
 
+    /// What it has said, once this is among it or nobody can still expect it: what is said is read a moment later.
+    pub(crate) fn said_with(&self, wanted: &str) -> String {
+        let begun = std::time::Instant::now();
+        loop {
+            let said = self.said();
+            if said.contains(wanted) || begun.elapsed() > Duration::from_secs(5) {
+                return said;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// What its metrics say of a name.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         metric(&self.metrics(), name)
