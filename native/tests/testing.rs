@@ -263,11 +263,15 @@ fn an_hour_of_a_cases_time_takes_no_time() {
         tests.push_str("      - {request: GET /shop/x, expect: {status: 200, counters: {calm: 1}}}\n      - advance: 1m\n");
     }
     let folder = Folder::new(&tests);
-    let ended = folder.test(&["--format", "json"]);
-    assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
-    let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
-    let took = report["cases"][0]["took_ms"].as_f64().unwrap();
-    assert!(took < 1_000.0, "{took} ms");
+    // Other tests run at the same time, so the best of a few is what it takes.
+    let took = || {
+        let ended = folder.test(&["--format", "json"]);
+        assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+        let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        report["cases"][0]["took_ms"].as_f64().unwrap()
+    };
+    let best = (0..10).map(|_| took()).fold(f64::INFINITY, f64::min);
+    assert!(best < 50.0, "{best} ms");
 }
 
 #[test]
