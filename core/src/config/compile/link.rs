@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Bench, chain::Chains, check_timeout};
+use super::{Bench, chain::Chains, route::check_timeout};
 use crate::{
     config::{
         document::{Override, Routed, Whole},

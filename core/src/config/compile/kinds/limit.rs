@@ -3,7 +3,6 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use http::HeaderName;
-use ipnet::IpNet;
 
 use super::cel::formula;
 use crate::{
@@ -347,16 +346,8 @@ fn tiers(written: &WrittenTiers, node: &Node, kind: &Kind, bench: &Bench<'_>) ->
 
 fn exempt(node: &Node, common: &Common<'_>, bench: &Bench<'_>) -> Option<Exempt> {
     let node = node.get("exempt").unwrap_or(node);
-    let mut addresses: Vec<IpNet> = Vec::new();
-    for (text, node) in node.members("addresses", &common.exempt.addresses) {
-        match text.parse().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into())) {
-            Ok(network) => addresses.push(network),
-            Err(_) => bench.note(
-                Problem::error(node.span, format!("`{}` is no network", node.shown()))
-                    .cure("write it as `10.0.0.0/8`, or a single address"),
-            ),
-        }
-    }
+    let written = node.members("addresses", &common.exempt.addresses);
+    let addresses: Vec<_> = written.filter_map(|(text, node)| bench.network(text, node)).collect();
     let roles = common.exempt.roles.clone();
     (addresses.len() == common.exempt.addresses.len()).then_some(Exempt { addresses, roles })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::{
-        compile::{Bench, method},
+        compile::{Bench, route::method},
         node::{Node, Value},
         policy::Role as Written,
         problem::{Problem, nearest},
