@@ -71,8 +71,8 @@ pub trait Host: Sized {
     /// Slices of shared limits that this instance holds (`accuracy: leased`).
     fn slices(&self) -> &Slices;
 
-    /// The same body, shown to `meter` while it passes. When it has ended, broken off or been given up, the host
-    /// [defers](Self::defer) what the meter says is to be settled.
+    /// The same body, shown to `meter` while it passes. When it has ended, broken off or been given up, the meter is
+    /// [told](Meter::end), and while it lasts its leases are renewed.
     fn metered(&self, meter: Meter, body: Self::Body) -> Self::Body;
 
     /// A stored response, fresh or not. `None` when there is none.

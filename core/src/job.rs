@@ -22,6 +22,13 @@ pub enum Job {
     Settle(Vec<Settlement>),
 }
 
+/// Has the host settle this when it sees fit, unless there is nothing.
+pub fn settle<H: Host>(host: &H, settlements: Vec<Settlement>) {
+    if !settlements.is_empty() {
+        host.defer(Job::Settle(settlements));
+    }
+}
+
 /// Does the work. A failure is noted in what the job works on, where the next request finds it; what is returned is for
 /// those who operate the gateway.
 pub async fn run<H: Host>(host: &H, job: Job) -> Result<(), String> {

@@ -7,7 +7,8 @@ use http::{HeaderMap, StatusCode, response};
 
 use crate::{
     counter::{Draw, Outcome, Rule, Settlement},
-    host::Timestamp,
+    host::{Host, Timestamp},
+    job,
     policy::limit::cost::Settle,
     usage::{Usage, UsageReader},
 };
@@ -94,8 +95,12 @@ impl Meter {
         renewals(&self.held)
     }
 
-    /// What is to be settled, now that the body has ended.
-    pub fn end(self, end: End) -> Vec<Settlement> {
+    /// The body has ended: what is to be settled is deferred.
+    pub fn end<H: Host>(self, host: &H, end: End) {
+        job::settle(host, self.settlements(end));
+    }
+
+    fn settlements(self, end: End) -> Vec<Settlement> {
         let Self { held, reader, status, headers } = self;
         held.into_iter()
             .map(|held| {
@@ -204,7 +209,7 @@ mod tests {
 
     fn outcome(mut meter: Meter, body: &str, end: End) -> Outcome {
         body.as_bytes().chunks(3).for_each(|piece| meter.see(piece));
-        meter.end(end).pop().unwrap().outcome
+        meter.settlements(end).pop().unwrap().outcome
     }
 
     const STREAM: &str = "text/event-stream";

@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 use js_sys::Float64Array;
 use sha2::{Digest, Sha256};
 use tollgate_core::{
-    counter::{Draw, Outcome, Quota, Rule, Settlement, memory::Counters, slices::Slices},
+    counter::{Draw, Quota, Rule, Settlement, memory::Counters, slices::Slices},
     host::{HostError, HostErrorKind, Timestamp},
 };
 use wasm_bindgen::{JsCast, JsValue};
@@ -60,16 +60,10 @@ pub(crate) async fn draw(call: &Call, draws: &[Draw], now: Timestamp) -> Result<
     Ok(settled)
 }
 
-/// Hands back what was drawn, if it was. Where that is not known, only a lease is: it has a name, so that nobody else's
-/// is handed back.
+/// Hands back what was drawn, if it was. Of what is not known, core knows what is to be done.
 fn hand_back(call: &Call, draw: &Draw, drawn: &Result<Quota, HostError>, now: Timestamp) -> Option<Promised> {
-    let at = match drawn {
-        Ok(quota) if quota.admitted => quota.at,
-        Err(_) if matches!(draw.rule, Rule::Concurrency { .. }) => now,
-        _ => return None,
-    };
-    let undo = Settlement { draw: draw.clone(), at, outcome: Outcome::Used(0), is_local: false };
-    Some(ask(call, &draw.key, &undo.numbers(now)))
+    let quota = drawn.as_ref().ok().filter(|quota| quota.admitted)?;
+    Some(ask(call, &draw.key, &Settlement::undo(draw.clone(), quota).numbers(now)))
 }
 
 /// Puts right what was drawn.

@@ -6,8 +6,7 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use tollgate_core::{
-    host::Host,
-    job::Job,
+    job,
     meter::{End, Meter},
 };
 use wasm_bindgen::JsValue;
@@ -68,9 +67,8 @@ impl Metered {
     }
 
     fn end(&mut self, end: End) {
-        let settlements = self.meter.take().map(|meter| meter.end(end)).unwrap_or_default();
-        if !settlements.is_empty() {
-            self.host.defer(Job::Settle(settlements));
+        if let Some(meter) = self.meter.take() {
+            meter.end(&self.host, end);
         }
     }
 }
@@ -121,8 +119,8 @@ pub(crate) fn renew(id: u32) {
         Some((metered.host.clone(), metered.meter.as_ref()?.renewals()))
     });
     // Not while the table is borrowed: the work begins at once.
-    if let Some((host, renewals)) = renewals.filter(|(_, renewals)| !renewals.is_empty()) {
-        host.defer(Job::Settle(renewals));
+    if let Some((host, renewals)) = renewals {
+        job::settle(&host, renewals);
     }
 }
 

@@ -53,6 +53,12 @@ fn asked(act: u64, draw: &Draw, at: Timestamp, used: u64, now: Timestamp) -> Ask
     [act, kind, draw.cost, now, at, used, a, b, c, d].map(number)
 }
 
+/// What takes back a draw that was asked for so, and counted at a moment: as [`Settlement::undo`] does.
+pub fn undone(drawn: &Asked, at: Timestamp) -> Asked {
+    let [_, kind, cost, now, _, _, a, b, c, d] = *drawn;
+    [1.0, kind, cost, now, number(at), 0.0, a, b, c, d]
+}
+
 /// What is asked for is carried out on a state as it was kept. The answer's [`ANSWERED`] numbers come back, and then the
 /// state as it is now. `None` for numbers that mean nothing.
 pub fn carry_out(state: &[f64], asked: &[f64]) -> Option<Vec<f64>> {

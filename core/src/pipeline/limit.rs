@@ -14,7 +14,7 @@ use crate::{
     counter::Draw,
     facts::Facts,
     host::{Host, HostError, HostErrorKind},
-    job::Job,
+    job,
     policy::{
         Applied,
         limit::{Drawn, Limit, OnError},
@@ -150,7 +150,7 @@ async fn shadows<H: Host>(host: &H, asked: &mut [Asked<'_>], draws: &[Draw], acc
             Ok(quotas) => one.quota = quotas.first().copied(),
             Err(error) => {
                 if one.limit.holds_leases() {
-                    host.defer(Job::Settle(draw.iter().map(in_vain).collect()));
+                    job::settle(host, draw.iter().map(in_vain).collect());
                 }
                 account.policy(one.limit, || one.limit.said_unavailable(&error.to_string()));
             }

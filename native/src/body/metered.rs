@@ -16,8 +16,7 @@ use tokio::{
 use tollgate_core::{
     body::BodyError,
     counter::Settlement,
-    host::Host,
-    job::Job,
+    job,
     meter::{End, Meter},
 };
 
@@ -50,11 +49,11 @@ async fn tunnel(host: NativeHost, meter: Meter, mut end: oneshot::Receiver<()>) 
         None => drop(end.await),
         Some(every) => {
             while timeout(Duration::from_millis(every), &mut end).await.is_err() {
-                host.defer(Job::Settle(meter.renewals()));
+                job::settle(&host, meter.renewals());
             }
         }
     }
-    host.defer(Job::Settle(meter.end(End::Whole)));
+    meter.end(&host, End::Whole);
 }
 
 /// Renews leases until it is aborted. By itself, for nobody asks for a body while its client does not read, or its sender
@@ -63,7 +62,7 @@ fn renewing(host: NativeHost, renewals: Vec<Settlement>, every_ms: u64) -> Abort
     let renewing = async move {
         loop {
             sleep(Duration::from_millis(every_ms)).await;
-            host.defer(Job::Settle(renewals.clone()));
+            job::settle(&host, renewals.clone());
         }
     };
     tokio::spawn(renewing).abort_handle()
@@ -79,9 +78,8 @@ impl Metered {
         if let Some(renewing) = self.renewing.take() {
             renewing.abort();
         }
-        let settlements = self.meter.take().map(|meter| meter.end(end)).unwrap_or_default();
-        if !settlements.is_empty() {
-            self.host.defer(Job::Settle(settlements));
+        if let Some(meter) = self.meter.take() {
+            meter.end(&self.host, end);
         }
     }
 }

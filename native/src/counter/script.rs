@@ -5,7 +5,10 @@ use std::{fmt::Write, sync::LazyLock};
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
 use tollgate_core::{
-    counter::{Draw, Quota, Rule, numbers::Asked},
+    counter::{
+        Draw, Quota, Rule,
+        numbers::{self, Asked},
+    },
     host::Timestamp,
 };
 
@@ -121,13 +124,10 @@ impl Asks {
 
     /// The same keys, asked to take back what was drawn ([`tollgate_core::counter::Settlement::undo`]).
     pub(super) fn undone(&self, quotas: &[Option<Quota>]) -> Self {
-        let undo = |(numbers, quota): (&Asked, &Option<Quota>)| {
-            let [_, kind, cost, now, _, _, a, b, c, d] = *numbers;
-            #[allow(clippy::cast_precision_loss, reason = "moments are exact")]
-            let at = quota.map_or(now, |quota| quota.at as f64);
-            [1.0, kind, cost, now, at, 0.0, a, b, c, d]
-        };
-        let numbers = self.numbers.iter().zip(quotas).map(undo).collect();
+        // What was not drawn is not asked to.
+        let at = |quota: &Option<Quota>| quota.map_or(0, |quota| quota.at);
+        let numbers = self.numbers.iter().zip(quotas).map(|(drawn, quota)| numbers::undone(drawn, at(quota)));
+        let numbers = numbers.collect();
         Self { keys: self.keys.clone(), numbers, now: self.now }
     }
 

@@ -158,10 +158,7 @@ impl<W: World> Host for FakeHost<W> {
     fn metered(&self, mut meter: Meter, body: FakeBody) -> FakeBody {
         // No client of ours leaves early, and all there is has come already.
         body.pieces().iter().for_each(|piece| meter.see(piece));
-        let settlements = meter.end(if body.ends_well() { End::Whole } else { End::Broken });
-        if !settlements.is_empty() {
-            self.defer(Job::Settle(settlements));
-        }
+        meter.end(self, if body.ends_well() { End::Whole } else { End::Broken });
         body
     }
 

@@ -12,7 +12,7 @@ use crate::{
         slices::{Taken, Wish as Slice},
     },
     host::{Host, HostError},
-    job::Job,
+    job::{self, Job},
     policy::{
         Applied,
         limit::{Limit, OnError, Wish},
@@ -156,8 +156,7 @@ async fn attempt_once<H: Host>(
         undo.carry_out(host, asked, draws);
     }
     // Where another refuses anyway, a smaller slice would not help.
-    let enough =
-        !again || asked.iter().zip(draws).any(|(one, _)| one.refuses() && one.wish.amount.leasing.is_none());
+    let enough = !again || asked.iter().any(|one| one.refuses() && one.wish.amount.leasing.is_none());
     Ok(enough.then_some(admitted))
 }
 
@@ -188,22 +187,16 @@ impl Undo {
                 back.extend(host.slices().settle(leasing, undone, host.now()));
             }
         }
-        settle(host, back);
+        job::settle(host, back);
     }
 }
 
 /// What is left of slices that have expired goes back to the counters from which it came.
 fn collect<H: Host>(host: &H) {
     let now = host.now();
-    settle(host, host.slices().collect(now));
+    job::settle(host, host.slices().collect(now));
     if host.slices().needs_watch(now) {
         host.defer(Job::WatchSlices);
-    }
-}
-
-fn settle<H: Host>(host: &H, settlements: Vec<Settlement>) {
-    if !settlements.is_empty() {
-        host.defer(Job::Settle(settlements));
     }
 }
 
@@ -227,7 +220,7 @@ fn instead<H: Host>(
     // A lease that was asked for in vain may have been given all the same, and nobody holds it now.
     let given = shared.iter().filter_map(|at| Some((asked.get(*at)?, draws.get(*at)?)));
     let given = given.filter(|(one, _)| one.limit.holds_leases());
-    settle(host, given.map(|(_, draw)| in_vain(draw)).collect());
+    job::settle(host, given.map(|(_, draw)| in_vain(draw)).collect());
     for at in shared {
         if let Some(one) = asked.get_mut(*at) {
             (one.quota, one.is_missed) = (None, true);

@@ -10,7 +10,7 @@ use crate::{
     counter::Draw,
     facts::Facts,
     host::Host,
-    job::Job,
+    job,
     meter::{Held, Meter, renewals, renews_every_ms},
 };
 
@@ -108,7 +108,7 @@ impl<'h, H: Host> Reserved<'h, H> {
     async fn renew(&self, every: u64) -> Infallible {
         loop {
             self.host.sleep(every).await;
-            self.host.defer(Job::Settle(renewals(&self.held)));
+            job::settle(self.host, renewals(&self.held));
         }
     }
 
@@ -141,9 +141,6 @@ fn metered<H: Host>(host: &H, held: Vec<Held>, response: Response<H::Body>) -> R
 
 impl<H: Host> Drop for Reserved<'_, H> {
     fn drop(&mut self) {
-        if self.held.is_empty() {
-            return;
-        }
         // The client has left while the service was at work.
         let is_cancelled = self.is_sent;
         let settled = self.held.drain(..).map(|held| {
@@ -151,6 +148,6 @@ impl<H: Host> Drop for Reserved<'_, H> {
             let used = if keeps { held.draw.cost } else { 0 };
             held.settled(used)
         });
-        self.host.defer(Job::Settle(settled.collect()));
+        job::settle(self.host, settled.collect());
     }
 }
