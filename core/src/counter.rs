@@ -9,6 +9,7 @@ mod leasing;
 pub mod memory;
 mod naming;
 pub mod numbers;
+mod shards;
 pub mod slices;
 mod sliding_window;
 mod state;

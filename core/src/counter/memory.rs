@@ -1,15 +1,9 @@
 //! Counters in this process's memory, exact among its threads: what a host counts with that has nothing else, and what
 //! any host falls back to (`on_error: local`). Nothing here is shared with other processes or survives a restart.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
-use super::{
-    Draw, Outcome, Quota, Settlement, State,
-    naming::{Name, Naming},
-};
+use super::{Draw, Outcome, Quota, Settlement, State, naming::Name, shards::Shards};
 use crate::host::Timestamp;
 
 /// How many counters are kept unless told otherwise. Of a million each weighs 137 bytes, of a sliding window 260, most
@@ -28,9 +22,7 @@ const LOOK_AFTER: usize = 1_024;
 /// made-up keys the limits admit too much. They never refuse everybody.
 #[derive(Debug)]
 pub struct Counters {
-    shards: Vec<Mutex<Shard>>,
-    per_shard: usize,
-    naming: Naming,
+    shards: Shards<Shard>,
 }
 
 impl Counters {
@@ -42,11 +34,7 @@ impl Counters {
     /// The same, with a secret of the host's that clients must not know: needed where `std` has no randomness, as in
     /// WebAssembly.
     pub fn seeded(capacity: usize, seed: u128) -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            per_shard: capacity.div_ceil(SHARDS).max(1),
-            naming: Naming::new(seed),
-        }
+        Self { shards: Shards::new(SHARDS, capacity, seed) }
     }
 
     /// Takes from all counters or, when one refuses, from none.
@@ -57,9 +45,8 @@ impl Counters {
         match draws {
             [] => Vec::new(),
             [only] => {
-                let name = self.name(only);
-                let mut shard = self.lock(shard_of(name));
-                vec![shard.counter(name, now, self.per_shard).draw(only, now)]
+                let name = self.shards.name(&only.key);
+                vec![self.shards.of(name).counter(name, now, self.shards.room()).draw(only, now)]
             }
             many => self.draw_all(many, now),
         }
@@ -68,15 +55,14 @@ impl Counters {
     /// Puts right what was drawn.
     pub fn settle(&self, settlements: &[Settlement], now: Timestamp) {
         for settlement in settlements {
-            let name = self.name(&settlement.draw);
-            let mut shard = self.lock(shard_of(name));
-            shard.counter(name, now, self.per_shard).settle(settlement, now);
+            let name = self.shards.name(&settlement.draw.key);
+            self.shards.of(name).counter(name, now, self.shards.room()).settle(settlement, now);
         }
     }
 
     /// How many counters there are.
     pub fn len(&self) -> usize {
-        (0..SHARDS).map(|shard| self.lock(shard).counters.len()).sum()
+        self.shards.all().map(|shard| shard.counters.len()).sum()
     }
 
     /// Whether nothing is counted.
@@ -85,17 +71,17 @@ impl Counters {
     }
 
     fn draw_all(&self, draws: &[Draw], now: Timestamp) -> Vec<Quota> {
-        let names: Vec<Name> = draws.iter().map(|draw| self.name(draw)).collect();
+        let names: Vec<Name> = draws.iter().map(|draw| self.shards.name(&draw.key)).collect();
         // All shards are held at once, so nobody sees what is taken only to be handed back. In the order
         // of their numbers, so no two threads wait for each other.
-        let mut numbers: Vec<usize> = names.iter().map(|name| shard_of(*name)).collect();
+        let mut numbers: Vec<usize> = names.iter().map(|name| self.shards.number(*name)).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let mut held: Vec<MutexGuard<'_, Shard>> = numbers.iter().map(|number| self.lock(*number)).collect();
+        let mut held: Vec<_> = numbers.iter().map(|number| self.shards.lock(*number)).collect();
         let mut on = |name: Name, act: &mut dyn FnMut(&mut Counter)| {
-            let at = numbers.binary_search(&shard_of(name)).unwrap_or_default();
+            let at = numbers.binary_search(&self.shards.number(name)).unwrap_or_default();
             if let Some(shard) = held.get_mut(at) {
-                act(shard.counter(name, now, self.per_shard));
+                act(shard.counter(name, now, self.shards.room()));
             }
         };
 
@@ -120,26 +106,12 @@ impl Counters {
         }
         quotas
     }
-
-    fn name(&self, draw: &Draw) -> Name {
-        self.naming.name(&draw.key)
-    }
-
-    fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
-        #[allow(clippy::indexing_slicing, reason = "`shard_of` names no other")]
-        // The arithmetic under this lock does not panic, and a half-made draw is better than none.
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Default for Counters {
     fn default() -> Self {
         Self::new(DEFAULT_CAPACITY)
     }
-}
-
-fn shard_of(name: Name) -> usize {
-    (name % SHARDS as u128) as usize
 }
 
 #[derive(Debug, Default)]
@@ -308,7 +280,7 @@ mod tests {
         }
         assert_eq!(counters.len(), MANY);
         let room = |counters: &Counters| -> usize {
-            (0..SHARDS).map(|shard| counters.lock(shard).counters.capacity()).sum()
+            counters.shards.all().map(|shard| shard.counters.capacity()).sum()
         };
         assert!(room(&counters) <= 4 * MANY);
         // Kept for those whose clocks are late; then some draws are enough to notice.

@@ -15,15 +15,13 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::{
-    Draw, Leasing, MAX, Outcome, Quota, Rule, Settlement,
-    leasing::LONGEST_MS,
-    naming::{Name, Naming},
+    Draw, Leasing, MAX, Outcome, Quota, Rule, Settlement, leasing::LONGEST_MS, naming::Name, shards::Shards,
 };
 use crate::host::Timestamp;
 
@@ -66,9 +64,7 @@ impl Wish {
 /// slice, never more.
 #[derive(Debug)]
 pub struct Slices {
-    shards: Vec<Mutex<Shard>>,
-    per_shard: usize,
-    naming: Naming,
+    shards: Shards<Shard>,
     /// Until then somebody is about to collect.
     watched_until: AtomicU64,
 }
@@ -81,19 +77,14 @@ impl Slices {
 
     /// The same, with a secret of the host's: see [`super::memory::Counters::seeded`].
     pub fn seeded(capacity: usize, seed: u128) -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            per_shard: capacity.div_ceil(SHARDS).max(1),
-            naming: Naming::new(seed),
-            watched_until: AtomicU64::new(0),
-        }
+        Self { shards: Shards::new(SHARDS, capacity, seed), watched_until: AtomicU64::new(0) }
     }
 
     /// Takes from the slice of this key, or says what to ask the shared counter.
     pub fn take(&self, key: &str, leasing: &Leasing, cost: u64, now: Timestamp) -> Taken {
         let (name, mut shard) = self.shard(key);
-        shard.expire(now, self.per_shard);
-        let entry = shard.entry(name, now, self.per_shard);
+        shard.expire(now, self.shards.room());
+        let entry = shard.entry(name, now, self.shards.room());
         if cost > leasing.rule().capacity() {
             return Taken::Here(entry.refused(leasing, MAX, now));
         }
@@ -129,7 +120,7 @@ impl Slices {
     pub fn put(&self, leasing: &Leasing, wish: Wish, quota: &Quota, now: Timestamp) -> Taken {
         let Wish { mut draw, cost, asked, in_advance } = wish;
         let (name, mut shard) = self.shard(&draw.key);
-        let entry = shard.entry(name, now, self.per_shard);
+        let entry = shard.entry(name, now, self.shards.room());
         if in_advance {
             entry.asking = false;
         }
@@ -169,14 +160,14 @@ impl Slices {
                 _ => entry.slice.replace(slice),
             };
             if let Some(other) = other {
-                shard.hand_back(other, self.per_shard);
+                shard.hand_back(other, self.shards.room());
             }
-            if shard.expiring.len() < 4 * self.per_shard {
+            if shard.expiring.len() < 4 * self.shards.room() {
                 shard.expiring.push_back((expires, name));
             }
-            shard.expire(now, self.per_shard);
+            shard.expire(now, self.shards.room());
         }
-        Taken::Here(shard.entry(name, now, self.per_shard).quota(leasing, quota.at, now))
+        Taken::Here(shard.entry(name, now, self.shards.room()).quota(leasing, quota.at, now))
     }
 
     /// Puts right what was taken, as [`super::State::settle`] does: by the slice that it came from where that lasts,
@@ -214,9 +205,8 @@ impl Slices {
     /// counters were asked, at least.
     pub fn collect(&self, now: Timestamp) -> Vec<Settlement> {
         let mut collected = Vec::new();
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.expire(now, self.per_shard);
+        for mut shard in self.shards.all() {
+            shard.expire(now, self.shards.room());
             collected.append(&mut shard.back);
         }
         collected
@@ -236,15 +226,12 @@ impl Slices {
     }
 
     fn holds_any(&self) -> bool {
-        let holds =
-            |shard: &Mutex<Shard>| !shard.lock().unwrap_or_else(PoisonError::into_inner).expiring.is_empty();
-        self.shards.iter().any(holds)
+        self.shards.all().any(|shard| !shard.expiring.is_empty())
     }
 
     /// Of how many counters something is known.
     pub fn len(&self) -> usize {
-        let known = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len();
-        self.shards.iter().map(known).sum()
+        self.shards.all().map(|shard| shard.entries.len()).sum()
     }
 
     /// Whether nothing is known.
@@ -253,10 +240,8 @@ impl Slices {
     }
 
     fn shard(&self, key: &str) -> (Name, MutexGuard<'_, Shard>) {
-        let name = self.naming.name(key);
-        #[allow(clippy::indexing_slicing, reason = "a number modulo the length is an index")]
-        let shard = &self.shards[(name % SHARDS as u128) as usize];
-        (name, shard.lock().unwrap_or_else(PoisonError::into_inner))
+        let name = self.shards.name(key);
+        (name, self.shards.of(name))
     }
 }
 

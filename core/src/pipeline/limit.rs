@@ -76,7 +76,7 @@ pub(super) async fn draw<'h, H: Host>(
     }
     let enforced = asked.iter().filter(|one| !one.limit.shadow);
     let drawn: Vec<Drawn> =
-        enforced.filter_map(|one| Some(Drawn::new(one.limit, one.wish.amount.rate, one.quota?))).collect();
+        enforced.filter_map(|one| Some(Drawn::new(one.limit, one.wish.amount, one.quota?))).collect();
     if !admitted {
         reserved.hold(Vec::new());
         return Err(Refusal::RateLimited(drawn));

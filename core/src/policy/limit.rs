@@ -80,7 +80,7 @@ pub(crate) enum OnError {
 /// What a limit wants of its counters for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wish<'l> {
-    pub(crate) amount: Amount,
+    pub(crate) amount: &'l Amount,
     cost: u64,
     tier: Option<&'l str>,
 }
@@ -99,7 +99,7 @@ impl Limit {
             per.write(facts, self.ipv6_prefix, &mut key)?;
         }
         let tier = self.tiers.as_ref().and_then(|tiers| tiers.of(facts.identity));
-        let (tier, amount) = tier.map_or((None, self.amount), |(name, amount)| (Some(name), amount));
+        let (tier, amount) = tier.map_or((None, &self.amount), |(name, amount)| (Some(name), amount));
         let lease = match self.algorithm {
             Algorithm::Concurrency { .. } => lease(),
             _ => 0,

@@ -1,6 +1,8 @@
 //! The kinds of limits: what each is called, which rule of counting it stands for, and how it is put in words. The
 //! arithmetic is [`crate::counter`]'s.
 
+use std::sync::Arc;
+
 use super::UNAVAILABLE;
 use crate::counter::{Leasing, Rule, Window};
 
@@ -15,7 +17,7 @@ pub(crate) enum Algorithm {
 }
 
 /// How much there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Amount {
     /// Within a window, or at the same time.
     pub(crate) rate: u64,
@@ -23,12 +25,14 @@ pub(crate) struct Amount {
     pub(crate) burst: u64,
     /// How it is leased, where it need not be exact.
     pub(crate) leasing: Option<Leasing>,
+    /// As clients are told of it: a member of `RateLimit-Policy`.
+    pub(crate) announced: Arc<str>,
 }
 
 impl Amount {
-    /// So much, counted exactly.
-    pub(crate) const fn exact(rate: u64, burst: u64) -> Self {
-        Self { rate, burst, leasing: None }
+    /// So much, counted exactly. How it is announced is said once its algorithm is known.
+    pub(crate) fn exact(rate: u64, burst: u64) -> Self {
+        Self { rate, burst, leasing: None, announced: Arc::default() }
     }
 }
 
@@ -57,8 +61,8 @@ impl Algorithm {
     }
 
     /// The rule that counters keep to. `lease` names the lease, where there is one.
-    pub(crate) const fn rule(self, amount: Amount, lease: u64) -> Rule {
-        let Amount { rate, burst, .. } = amount;
+    pub(crate) const fn rule(self, amount: &Amount, lease: u64) -> Rule {
+        let Amount { rate, burst, .. } = *amount;
         match self {
             Self::FixedWindow { window_ms } => {
                 Rule::FixedWindow { limit: rate, window: Window::Length(window_ms) }
@@ -84,7 +88,7 @@ impl Algorithm {
     /// Tells the counters of one algorithm and window from those of another, so that no state is read by a rule that
     /// is not its own.
     pub(crate) fn tag(self) -> String {
-        match self.rule(Amount::exact(0, 0), 0) {
+        match self.rule(&Amount::exact(0, 0), 0) {
             Rule::FixedWindow { window: Window::Length(length), .. } => format!("window/{length}"),
             Rule::FixedWindow { window: Window::Month, .. } => "window/month".to_owned(),
             Rule::SlidingWindow { window_ms, .. } => format!("sliding/{window_ms}"),
@@ -106,12 +110,22 @@ impl Algorithm {
     }
 
     /// How much there is at most, whatever has been taken.
-    pub(crate) const fn most(self, amount: Amount) -> u64 {
+    pub(crate) const fn most(self, amount: &Amount) -> u64 {
         self.rule(amount, 0).capacity()
     }
 
+    /// What clients are told of a limit of this name (draft-ietf-httpapi-ratelimit-headers-10): how much there is, and
+    /// within which time, or of what.
+    pub(crate) fn announced(self, quoted: &str, amount: &Amount) -> Arc<str> {
+        let rate = amount.rate;
+        match self.window_ms() {
+            Some(window_ms) => format!("{quoted};q={rate};w={}", seconds(window_ms)).into(),
+            None => format!("{quoted};q={rate};qu=\"concurrent-requests\"").into(),
+        }
+    }
+
     /// Within what there is so much: ` in 60 s`.
-    pub(crate) fn span(self, amount: Amount) -> String {
+    pub(crate) fn span(self, amount: &Amount) -> String {
         match self {
             Self::FixedWindow { window_ms } => format!(" in {} s", seconds(window_ms)),
             Self::SlidingWindow { window_ms } => format!(" in any {} s", seconds(window_ms)),

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     Limit,
-    algorithm::{Algorithm, seconds},
+    algorithm::{Algorithm, Amount, seconds},
 };
 use crate::counter::{MAX, Quota};
 
@@ -23,16 +23,18 @@ pub struct Drawn {
     quoted: Arc<str>,
     algorithm: Algorithm,
     rate: u64,
+    announced: Arc<str>,
     legacy: bool,
     quota: Quota,
 }
 
 impl Drawn {
-    pub(crate) fn new(policy: &Limit, rate: u64, quota: Quota) -> Self {
+    pub(crate) fn new(policy: &Limit, amount: &Amount, quota: Quota) -> Self {
         Self {
             quoted: policy.quoted.clone(),
             algorithm: policy.algorithm,
-            rate,
+            rate: amount.rate,
+            announced: amount.announced.clone(),
             legacy: policy.legacy_headers,
             quota,
         }
@@ -55,16 +57,13 @@ impl Drawn {
         let (mut policy, mut left) = (String::new(), String::new());
         for one in drawn {
             let separator = if policy.is_empty() { "" } else { ", " };
-            let Self { quoted, rate, quota, .. } = one;
-            let _ = write!(policy, "{separator}{quoted};q={rate}");
+            let Self { quoted, announced, quota, .. } = one;
+            policy.push_str(separator);
+            policy.push_str(announced);
             let _ = write!(left, "{separator}{quoted};r={}", quota.remaining);
-            match one.algorithm.window_ms() {
-                Some(window_ms) => {
-                    let _ = write!(policy, ";w={}", seconds(window_ms));
-                    let _ = write!(left, ";t={}", seconds(quota.reset_ms));
-                }
-                // Nobody knows when the others will be done.
-                None => policy.push_str(";qu=\"concurrent-requests\""),
+            // Nobody knows when others will be done.
+            if one.algorithm.window_ms().is_some() {
+                let _ = write!(left, ";t={}", seconds(quota.reset_ms));
             }
         }
         put(headers, RATE_LIMIT_POLICY, policy);

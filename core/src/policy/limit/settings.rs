@@ -80,7 +80,7 @@ impl Settings for Limit {
         }
         if let Some(Tiers { claim, amounts }) = tiers {
             settings.push(Setting::neutral("tiers.by", format!("claim:{claim}")));
-            let own = self.amount;
+            let own = amount;
             for (name, amount) in amounts {
                 let key = format!("tiers.rates.{name}");
                 if let Algorithm::TokenBucket { .. } = algorithm {

@@ -17,9 +17,9 @@ pub(crate) struct Tiers {
 
 impl Tiers {
     /// The tier of whoever makes a request, where it is one of those written.
-    pub(crate) fn of(&self, identity: Option<&Identity>) -> Option<(&str, Amount)> {
+    pub(crate) fn of(&self, identity: Option<&Identity>) -> Option<(&str, &Amount)> {
         let named =
-            |name: &str| self.amounts.get_key_value(name).map(|(name, amount)| (name.as_str(), *amount));
+            |name: &str| self.amounts.get_key_value(name).map(|(name, amount)| (name.as_str(), amount));
         match identity?.claims.get(&self.claim)? {
             Value::String(name) => named(name),
             Value::Number(number) => named(&number.to_string()),

@@ -67,7 +67,7 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         }
         _ => return None,
     };
-    let amount = Amount::exact(rate, burst.unwrap_or(rate));
+    let mut amount = Amount::exact(rate, burst.unwrap_or(rate));
     enough(node, key, rate, bench);
     if let Some(burst) = burst {
         enough(node, "burst", burst, bench);
@@ -85,21 +85,26 @@ pub(super) fn limit(kind: &Kind, name: &str, id: &str, node: &Node, bench: &Benc
         bench.note(problem.cure("write at most 60000"));
     }
     let algorithm = algorithm?;
-    countable(node, algorithm, amount, &tiers, bench);
-    portable(node, algorithm, amount, &tiers, &common, bench);
+    let known = tiers.as_ref().and_then(Option::as_ref);
+    countable(node, algorithm, &amounts(node, &amount, known), bench);
+    portable(node, algorithm, &amounts(node, &amount, known), &common, bench);
     let cost = cost?;
     if node.get("cost").is_some() {
-        affordable(node, algorithm, amount, &tiers, &cost, bench);
+        affordable(node, algorithm, &amounts(node, &amount, known), &cost, bench);
     }
     let mut tiers = tiers.map_or(Some(None), |tiers| tiers.map(Some))?;
-    let mut amount = amount;
-    let amounts = tiers.iter_mut().flat_map(|tiers| tiers.amounts.values_mut());
-    lease(node, algorithm, &common, std::iter::once(&mut amount).chain(amounts), bench);
+    let quoted = quoted(name);
+    let tiered = tiers.iter_mut().flat_map(|tiers| tiers.amounts.values_mut());
+    let mut all: Vec<&mut Amount> = std::iter::once(&mut amount).chain(tiered).collect();
+    lease(node, algorithm, &common, &mut all, bench);
+    for amount in all {
+        amount.announced = algorithm.announced(&quoted, amount);
+    }
     Some(Limit {
         algorithm,
         amount,
         id: format!("{id}\n{}", algorithm.tag()),
-        quoted: quoted(name).into(),
+        quoted: quoted.into(),
         per: per?,
         ipv6_prefix: common.ipv6_prefix,
         tiers,
@@ -127,19 +132,30 @@ fn enough(node: &Node, key: &str, number: u64, bench: &Bench<'_>) {
     }
 }
 
+/// All amounts of a limit, each with the tier that has it; `None` for the policy's own.
+fn amounts<'a>(
+    node: &'a Node,
+    own: &'a Amount,
+    tiers: Option<&'a Tiers>,
+) -> Vec<(Option<&'a Node>, &'a Amount)> {
+    let rates = node.get("tiers").and_then(|tiers| tiers.get("rates")).unwrap_or(node);
+    let tiered = tiers.iter().flat_map(|tiers| &tiers.amounts);
+    let tiered = tiered.map(|(name, amount)| (Some(rates.get(name).unwrap_or(rates)), amount));
+    std::iter::once((None, own)).chain(tiered).collect()
+}
+
 /// What costs more than there ever is would never be admitted: of nobody, or of nobody in a tier.
 fn affordable(
     node: &Node,
     algorithm: Algorithm,
-    amount: Amount,
-    tiers: &Option<Option<Tiers>>,
+    amounts: &[(Option<&Node>, &Amount)],
     cost: &Cost,
     bench: &Bench<'_>,
 ) {
     let Taken::Fixed(taken) = cost.taken else { return };
-    let amounts = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
-    let named = amounts.map(|(name, amount)| (tier_node(node, name).span, algorithm.most(*amount)));
-    for (at, most) in std::iter::once((node.span_of("cost"), algorithm.most(amount))).chain(named) {
+    for (tier, amount) in amounts {
+        let at = tier.map_or_else(|| node.span_of("cost"), |tier| tier.span);
+        let most = algorithm.most(amount);
         if taken > most {
             let message = format!("a request costs {taken}, and there is never more than {most}");
             let cure = "nothing would be admitted; cost less or allow more";
@@ -148,28 +164,12 @@ fn affordable(
     }
 }
 
-/// Where a tier is written.
-fn tier_node<'n>(node: &'n Node, name: &str) -> &'n Node {
-    let tiers = node.get("tiers").unwrap_or(node);
-    let rates = tiers.get("rates").unwrap_or(tiers);
-    rates.get(name).unwrap_or(rates)
-}
-
 /// What a bucket counts are parts of tokens, and there must not be too many of them.
-fn countable(
-    node: &Node,
-    algorithm: Algorithm,
-    amount: Amount,
-    tiers: &Option<Option<Tiers>>,
-    bench: &Bench<'_>,
-) {
+fn countable(node: &Node, algorithm: Algorithm, amounts: &[(Option<&Node>, &Amount)], bench: &Bench<'_>) {
     let Algorithm::TokenBucket { window_ms } = algorithm else { return };
     let most = MAX / 2 / window_ms.max(1);
-    let amounts = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
-    let named = amounts.map(|(name, amount)| (tier_node(node, name).span_of("burst"), *amount));
-    if let Some((at, amount)) =
-        std::iter::once((node.span_of("burst"), amount)).chain(named).find(|(_, amount)| amount.burst > most)
-    {
+    if let Some((tier, amount)) = amounts.iter().find(|(_, amount)| amount.burst > most) {
+        let at = tier.unwrap_or(node).span_of("burst");
         let message =
             format!("a `burst` of {} in this `window` is more than can be counted exactly", amount.burst);
         let cure = format!("write a shorter `window`, or a `burst` of at most {most}");
@@ -181,8 +181,7 @@ fn countable(
 fn portable(
     node: &Node,
     algorithm: Algorithm,
-    amount: Amount,
-    tiers: &Option<Option<Tiers>>,
+    amounts: &[(Option<&Node>, &Amount)],
     common: &Common<'_>,
     bench: &Bench<'_>,
 ) {
@@ -190,10 +189,9 @@ fn portable(
     if !is_shared || !matches!(algorithm, Algorithm::Concurrency { .. }) {
         return;
     }
-    let rates = node.get("tiers").and_then(|tiers| tiers.get("rates"));
-    let tiers = tiers.iter().flatten().flat_map(|tiers| &tiers.amounts);
-    let tiers = tiers.map(|(name, amount)| (rates.unwrap_or(node).span_of(name), amount.rate));
-    for (at, most) in tiers.chain([(node.span_of("limit"), amount.rate)]) {
+    for (tier, amount) in amounts {
+        let at = tier.map_or_else(|| node.span_of("limit"), |tier| tier.span);
+        let most = amount.rate;
         // What can't be counted anywhere has been noted.
         if (MOST_LEASES + 1..=MOST).contains(&most) {
             let message = format!(
@@ -208,11 +206,11 @@ fn portable(
 }
 
 /// Slices for all amounts, where they are wanted and can be had.
-fn lease<'a>(
+fn lease(
     node: &Node,
     algorithm: Algorithm,
     common: &Common<'_>,
-    amounts: impl Iterator<Item = &'a mut Amount>,
+    amounts: &mut [&mut Amount],
     bench: &Bench<'_>,
 ) {
     let at = node.span_of("max_overshoot");
@@ -240,7 +238,7 @@ fn lease<'a>(
         return;
     }
     for amount in amounts {
-        match Leasing::new(algorithm.rule(*amount, 0), max_overshoot) {
+        match Leasing::new(algorithm.rule(amount, 0), max_overshoot) {
             Ok(leasing) => amount.leasing = Some(leasing),
             Err(why) => {
                 bench.note(
