@@ -116,8 +116,9 @@ impl Settle {
                 let usage = usage.unwrap_or_default();
                 let answered = Answered { status: status.as_u16(), headers, usage, reserved };
                 let value = formula.number_of_answer(&answered);
-                // What can't be told was as dear as had been thought.
-                value.unwrap_or(untold)
+                // What can't be told, because it is too much for an expression or not what was thought, was as dear as had
+                // been thought, and at least a unit for each token.
+                value.unwrap_or(untold.max(usage.total_tokens))
             }
         }
     }
