@@ -3,7 +3,11 @@
 //!
 //! Nothing here is checked beyond its type: meaning is [`super::compile`]'s.
 
+mod acme;
+mod https;
 mod identity_token;
+mod limits;
+mod listener;
 mod service;
 mod store;
 
@@ -15,7 +19,14 @@ use serde::{
 };
 
 pub use self::{
+    acme::{Acme, AcmeChallenge, ExternalAccount, Secret},
+    https::{Hsts, Https},
     identity_token::IdentityToken,
+    limits::{Http2Limits, Limits, Overload},
+    listener::{
+        CertificateFiles, ClientAuth, ClientAuthMode, HttpProtocol, Listener, ListenerTls, ProxyProtocol,
+        ProxyVersion, Tcp, TlsProfile,
+    },
     service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts},
     store::{Store, StoreType, StoreUrl},
 };
@@ -136,6 +147,10 @@ pub struct Document {
     pub include: Vec<String>,
     /// Where to listen (native host). `tollgate run --listen` replaces them.
     pub listeners: Vec<Listener>,
+    /// What clients are told of encryption.
+    pub https: Https,
+    /// Where certificates are ordered for listeners (native host; ACME).
+    pub acme: Option<Acme>,
     /// The admin listener (native host): health, metrics. None unless written.
     pub admin: Option<Admin>,
     /// Networks (CIDR) of proxies in front, whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
@@ -158,7 +173,9 @@ impl Default for Document {
             public_domain: None,
             enforce_domain: false,
             include: Vec::new(),
-            listeners: vec![Listener { address: "127.0.0.1:8080".to_owned() }],
+            listeners: vec![Listener::at("127.0.0.1:8080")],
+            https: Https::default(),
+            acme: None,
             admin: None,
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
@@ -168,14 +185,6 @@ impl Default for Document {
             identity_token: None,
         }
     }
-}
-
-/// One address to listen on.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Listener {
-    /// Address and port, such as `127.0.0.1:8080` or `[::]:8080`.
-    pub address: String,
 }
 
 /// The admin listener.
@@ -193,82 +202,6 @@ impl Default for Admin {
     fn default() -> Self {
         Self { address: "127.0.0.1:9901".to_owned(), token: None }
     }
-}
-
-/// Bounds on requests.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct Limits {
-    /// Bytes of a request's header fields in all; more is answered 431.
-    pub max_header_bytes: u64,
-    /// Bytes of a request's target; more is answered 414.
-    pub max_target_bytes: u64,
-    /// Milliseconds a client may take to send a request's head.
-    pub header_timeout_ms: u64,
-    /// Bytes of a request's body; more is answered 413. 0: no bound, bodies stream.
-    pub max_body_bytes: u64,
-    /// Open client connections in all; beyond it new ones wait.
-    pub max_connections: u64,
-    /// Wrong credentials a minute from one address (of IPv6: from a /64, by `X-Forwarded-For` where proxies are
-    /// trusted). Then credentials from there, good ones too, are answered 429 until the minute ends. `off` or 0:
-    /// no bound.
-    #[serde(deserialize_with = "number_or_off")]
-    #[cfg_attr(feature = "schema", schemars(with = "NumberOrOff"))]
-    pub failed_auth_per_minute: u64,
-    /// Milliseconds that requests in flight are given when the gateway stops.
-    pub drain_timeout_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_header_bytes: 65_536,
-            max_target_bytes: 8_192,
-            header_timeout_ms: 10_000,
-            max_body_bytes: 0,
-            max_connections: 20_000,
-            failed_auth_per_minute: 60,
-            drain_timeout_ms: 30_000,
-        }
-    }
-}
-
-/// A number, or `off` for none.
-fn number_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    struct Either;
-    impl Visitor<'_> for Either {
-        type Value = u64;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number without sign, or `off`")
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
-            let is_number = text.starts_with(|c: char| c.is_ascii_digit());
-            let number = || text.replace('_', "").parse().ok().filter(|_| is_number);
-            // To tools that speak YAML 1.1, `off` is `false`, and they write it so.
-            let read = if matches!(text, "off" | "false") { Some(0) } else { number() };
-            read.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-        }
-    }
-    deserializer.deserialize_any(Either)
-}
-
-/// How editors are told of it.
-#[cfg(feature = "schema")]
-#[derive(schemars::JsonSchema)]
-#[schemars(untagged, inline)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum NumberOrOff {
-    Number(u64),
-    Off(Off),
-}
-
-#[cfg(feature = "schema")]
-#[derive(schemars::JsonSchema)]
-#[schemars(rename_all = "snake_case", inline)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum Off {
-    Off,
 }
 
 /// Explanations of requests while serving: a request with a pass in `X-Tollgate-Explain` is answered with its

@@ -4,11 +4,6 @@
 /// What to do instead of a key of `structure` that is not carried out yet; `None` for unknown keys.
 pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
     const KEYS: &[(&str, &[&str], &str)] = &[
-        (
-            "Listener",
-            &["tls", "protocol", "proxy_protocol"],
-            "terminate TLS in front of Tollgate until it does",
-        ),
         ("Telemetry", &["otlp_endpoint"], "the access log and the metrics of the admin listener are there"),
         ("Route", &["when"], "match by `hosts`, `methods`, `headers` or `query`"),
         ("Route", &["targets"], "name one `target_service`; it may have several endpoints"),
