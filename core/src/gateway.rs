@@ -6,13 +6,15 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use crate::{
-    config::document::{Admin, Limits, Listener, Store, Telemetry},
+    config::document::{Admin, Limits, Store, Telemetry},
     config::{node::Span, places::Places},
     failures::Failures,
     host::Timestamp,
     identity_token::IdentityToken,
     job::Job,
     keys::{KeyRing, KeySet, Standing},
+    listener::Listener,
+    overload::Overload,
     policy::oidc_login::OidcLogin,
     route::Router,
     trail::Guard,
@@ -29,6 +31,8 @@ pub struct Gateway {
     pub(crate) only_host: Option<String>,
     pub(crate) trusted: Trusted,
     pub(crate) limits: Limits,
+    /// How many requests may be in hand, where that is bounded.
+    pub(crate) overload: Option<Overload>,
     /// Who has presented too many wrong credentials, where that is limited.
     pub(crate) failures: Option<Failures>,
     /// Fields that carry identity to services and that clients therefore can't send.
@@ -72,7 +76,7 @@ pub(crate) struct Door {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen.
-    pub listeners: Vec<Listener>,
+    pub listeners: Vec<Arc<Listener>>,
     /// The admin listener.
     pub admin: Option<Admin>,
     /// Access log and metrics.

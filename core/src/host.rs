@@ -3,7 +3,7 @@
 //! Nothing here says whether futures may change threads: the compiler finds that out where a concrete
 //! host calls [`crate::pipeline::handle`]. Background work is data ([`Job`]), never a future.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderValue, Request, Response, request, response};
 use thiserror::Error;
@@ -14,6 +14,7 @@ use crate::{
     counter::{Draw, Quota, Settlement, memory::Counters, slices::Slices},
     event::Event,
     job::Job,
+    listener::ServedHosts,
     meter::Meter,
     password::PasswordHash,
     signing::PrivateKey,
@@ -185,6 +186,8 @@ pub struct Peer {
     pub(crate) text: HeaderValue,
     /// The address as `Forwarded` has it (RFC 7239 §6).
     pub(crate) node: String,
+    /// Which hosts are served where it came in; all when absent.
+    pub(crate) served: Option<Arc<ServedHosts>>,
 }
 
 impl Peer {
@@ -197,6 +200,12 @@ impl Peer {
             IpAddr::V4(address) => format!("for={address}"),
             IpAddr::V6(address) => format!("for=\"[{address}]\""),
         };
-        Self { address, encrypted, text, node }
+        Self { address, encrypted, text, node, served: None }
+    }
+
+    /// The same peer at a listener that serves these hosts alone.
+    #[must_use]
+    pub fn asking(self, served: Option<Arc<ServedHosts>>) -> Self {
+        Self { served, ..self }
     }
 }

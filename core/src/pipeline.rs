@@ -71,13 +71,23 @@ pub async fn handle<H: Host>(
     let host_field = enter::host_field(&head, &uri);
     let entered = enter::enter(gateway, peer, &head, &uri, &host_field, now);
     account.note(|| enter::step(gateway, peer, &method, &uri, &entered));
-    let outcome = match &entered {
-        Ok(entrance) => {
+    let place = gateway.overload.as_ref().map(|overload| overload.enter().ok_or(Refusal::Overloaded));
+    let outcome = match (&entered, &place) {
+        (_, Some(Err(refusal))) => Err(refusal.clone()),
+        (Ok(entrance), _) => {
             let context = Context { gateway, host, peer, trusted, request_id: &request_id, entrance };
             exchange(&context, head, body, &mut account).await
         }
-        Err(refusal) => Err(refusal.clone()),
+        (Err(refusal), _) => Err(refusal.clone()),
     };
+    // What was turned away or answered from memory says nothing of how services fare.
+    if let Some(overload) = &gateway.overload
+        && account.asked
+    {
+        let now_ms = host.now();
+        overload.answered(now_ms.saturating_sub(now), now_ms);
+    }
+    drop(place);
     let entrance = entered.as_ref().ok();
     let hostname = entrance.map_or("", |entrance| &entrance.host);
     let mut refusal = None;

@@ -38,6 +38,8 @@ pub enum Refusal {
     BodyTooLarge,
     /// A host that is not served here.
     Misdirected,
+    /// More requests in hand than can be borne.
+    Overloaded,
     /// No route has this path.
     NoRoute,
     /// A route has this path, with other methods.
@@ -220,6 +222,11 @@ impl Refusal {
             Self::Misdirected => {
                 (StatusCode::MISDIRECTED_REQUEST, "request.misdirected", "This host is not served here.")
             }
+            Self::Overloaded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "request.overloaded",
+                "There is too much to do at the moment.",
+            ),
             Self::NoRoute => (StatusCode::NOT_FOUND, "request.no_route", "There is nothing at this address."),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -427,7 +434,8 @@ impl Refusal {
             | Self::CountersUnavailable(_)
             | Self::PasswordsUnavailable
             | Self::IntrospectionUnavailable
-            | Self::SigningUnavailable => {
+            | Self::SigningUnavailable
+            | Self::Overloaded => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.

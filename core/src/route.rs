@@ -16,7 +16,7 @@ use std::sync::Arc;
 use http::{Method, request};
 
 pub(crate) use self::build::{Ambiguity, OverrideOn, build};
-pub(crate) use self::host::{HostPattern, normalised as normalised_host};
+pub(crate) use self::host::{HostPattern, Hosts, normalised as normalised_host};
 pub(crate) use self::matcher::{Fields, Methods, Wanted, parameters};
 pub use self::paths::Condition;
 pub use self::walk::Holding;

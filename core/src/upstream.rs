@@ -43,6 +43,8 @@ pub struct Endpoint {
     pub host: HeaderValue,
     /// Names the pool of connections that may serve this endpoint: equal only where authority and TLS are.
     pub pool: Arc<str>,
+    /// Whether it takes bytes and no requests (`tcp:`).
+    pub is_raw: bool,
 }
 
 impl Endpoint {

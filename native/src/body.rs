@@ -4,6 +4,7 @@
 //! call. What a body says about its length is exact, or it says nothing: hyper frames messages by it.
 
 pub(crate) mod metered;
+mod pace;
 mod proven;
 
 use std::{
@@ -22,6 +23,7 @@ use tollgate_core::{
     content_digest::ContentDigest,
 };
 
+use self::pace::Pace;
 use crate::{cause, client::pool::Lease, compress::Compressed, idle::Idle};
 
 /// A message body. Frames pass as they are, trailers too.
@@ -30,6 +32,8 @@ pub struct NativeBody {
     /// How many bytes may yet pass.
     allowed: u64,
     idle: Option<Idle>,
+    /// How fast it has to come.
+    pace: Option<Pace>,
     /// The connection that `source` is read from. Returned to its pool at the clean end; cut when dropped.
     lease: Option<Lease>,
 }
@@ -57,6 +61,15 @@ impl NativeBody {
         // What is complete never stands still.
         if matches!(self.source, Source::Incoming(_) | Source::Wrapped(_)) {
             self.idle = Some(Idle::new(limit));
+        }
+        self
+    }
+
+    /// The same body, which fails when less than so many bytes a second come while they are waited for. Zero: never.
+    #[must_use]
+    pub fn at_least(mut self, bytes_per_second: u64) -> Self {
+        if bytes_per_second > 0 && matches!(self.source, Source::Incoming(_) | Source::Wrapped(_)) {
+            self.pace = Some(Pace::new(bytes_per_second));
         }
         self
     }
@@ -92,7 +105,7 @@ impl NativeBody {
     }
 
     fn from_source(source: Source) -> Self {
-        Self { source, allowed: u64::MAX, idle: None, lease: None }
+        Self { source, allowed: u64::MAX, idle: None, pace: None, lease: None }
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -117,6 +130,10 @@ impl NativeBody {
         }
         if let Some(idle) = &mut self.idle {
             idle.moved();
+        }
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        if self.pace.as_mut().is_some_and(|pace| pace.moved(length)) {
+            return self.fail(BodyError::Broken("it comes too slowly".to_owned()));
         }
         // A reader that knows the length, or has seen trailers, does not ask again.
         if self.is_end_stream() || frame.is_trailers() {
@@ -155,6 +172,9 @@ impl Stream for NativeBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                if let Some(pace) = &mut this.pace {
+                    pace.waits();
+                }
                 let over = this.idle.as_mut().and_then(|idle| match idle.poll_over(context) {
                     Poll::Ready(limit) => {
                         Some(BodyError::Broken(format!("idle for {} ms", limit.as_millis())))

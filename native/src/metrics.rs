@@ -66,6 +66,14 @@ pub struct Metrics {
     pub(crate) broken: Count,
     /// Connections that did not send a request's head in time.
     pub(crate) late: Count,
+    /// Connections whose client took what it was sent too slowly.
+    pub(crate) slow: Count,
+    /// Connections of HTTP/2 whose client asked for more than it may: resets, pings, settings.
+    pub(crate) flooded: Count,
+    /// Connections that were turned away because there were as many as there may be.
+    pub(crate) shed: Count,
+    /// Connections that were closed because their address had as many as it may have.
+    pub(crate) crowded: Count,
     /// Times at which the system had no connection to give.
     pub(crate) accept_failures: Count,
     /// Deferred jobs for which there was no room.
@@ -129,9 +137,15 @@ impl Metrics {
         }
         let name = "tollgate_connections_failed_total";
         family(out, name, "counter", "Connections that ended badly, by reason.")?;
-        for (reason, count) in
-            [("malformed", &self.malformed), ("broken", &self.broken), ("late", &self.late)]
-        {
+        for (reason, count) in [
+            ("malformed", &self.malformed),
+            ("broken", &self.broken),
+            ("late", &self.late),
+            ("slow", &self.slow),
+            ("flooded", &self.flooded),
+            ("shed", &self.shed),
+            ("crowded", &self.crowded),
+        ] {
             writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.get())?;
         }
         for (name, kind, help, count) in [

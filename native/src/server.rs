@@ -3,24 +3,34 @@
 //! One thread a core, each with a runtime and listeners of its own, so that a connection lives and dies on
 //! one thread. The system spreads connections over the listeners (`SO_REUSEPORT`).
 //!
-//! The rooms: [`bind`] (sockets), [`worker`] (a thread), [`accept`] (from a listener to a connection),
-//! [`connection`] (one client), [`pace`] (how long it may take), [`socket`] (what counts it), [`handler`]
-//! (what answers).
+//! The rooms: [`bind`] (sockets), [`worker`] (a thread), [`accept`] (from a listener to a connection), [`crowd`] and
+//! [`shed`] (who may not come in), [`connection`] (what comes before requests), [`http1`] and [`http2`] (requests),
+//! [`websocket`] (tunnels in HTTP/2), [`flight`] (one request), [`pace`] and [`flow`] (how long a client may take),
+//! [`frames`] (what it may ask for), [`stream`] and [`socket`] (its bytes), [`handler`] (what answers).
 
 mod accept;
 mod bind;
 mod connection;
+mod crowd;
+mod flight;
+mod flow;
+mod frames;
 mod handler;
+mod http1;
+mod http2;
 mod pace;
+mod shed;
 mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod websocket;
 mod worker;
 
 use std::{
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -31,9 +41,16 @@ use http::Request;
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::sync::{mpsc as channel, watch};
-use tollgate_core::{gateway::Gateway, host::Peer, pipeline};
+use tollgate_core::{
+    config::document::{self, Http2Limits},
+    gateway::Gateway,
+    host::Peer,
+    listener::{Address, Listener},
+    pipeline,
+};
 
 use self::{
+    bind::All,
     handler::Handler,
     worker::{Life, Phase, Worker},
 };
@@ -45,8 +62,8 @@ pub type Snapshot = Arc<ArcSwap<Gateway>>;
 /// Where to listen, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// All addresses. Port 0 stands for one that the system chooses.
-    pub addresses: Vec<SocketAddr>,
+    /// Where. Port 0 stands for one that the system chooses.
+    pub listeners: Vec<Arc<Listener>>,
     /// Threads that serve. Zero for as many as there are cores.
     pub threads: usize,
     /// What clients may use of this process.
@@ -54,29 +71,48 @@ pub struct Settings {
 }
 
 /// What clients may use of this process before core has seen a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// How long a client may take to send a request's head: from the connection's beginning or, on a
     /// connection that was used before, from the head's first byte.
     pub header_timeout_ms: u64,
+    /// How long a client may take for what comes before its first request.
+    pub handshake_timeout_ms: u64,
     /// How long a connection may stay unused between two requests.
     pub idle_timeout_ms: u64,
     /// How long a client may accept no byte of what it is sent. (Linux only.)
     pub stall_timeout_ms: u64,
+    /// Bytes a second that a client must take of what it is sent, and send of a request's body. Zero: no bound.
+    pub min_bytes_per_second: u64,
     /// Core's limit for a request's head. The server's own is above it, as core's refusal says more.
     pub max_header_bytes: usize,
-    /// Connections at the same time, tunnels included. Further ones wait for one to end.
+    /// Connections at the same time, tunnels included. Further ones are turned away.
     pub max_connections: usize,
+    /// The same of one address. Zero: no bound.
+    pub max_connections_per_address: usize,
+    /// Bounds on connections of HTTP/2.
+    pub http2: Http2Limits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        Self::from(&document::Limits::default())
+    }
+}
+
+impl From<&document::Limits> for Limits {
+    fn from(written: &document::Limits) -> Self {
+        let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Self {
-            header_timeout_ms: 10_000,
-            idle_timeout_ms: 75_000,
+            header_timeout_ms: written.header_timeout_ms,
+            handshake_timeout_ms: written.handshake_timeout_ms,
+            idle_timeout_ms: written.idle_timeout_ms,
+            min_bytes_per_second: written.min_bytes_per_second,
             stall_timeout_ms: 60_000,
-            max_header_bytes: 64 << 10,
-            max_connections: 20_000,
+            max_header_bytes: bounded(written.max_header_bytes),
+            max_connections: bounded(written.max_connections),
+            max_connections_per_address: bounded(written.max_connections_per_address),
+            http2: written.http2.clone(),
         }
     }
 }
@@ -88,7 +124,7 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// What the system said.
         source: io::Error,
     },
@@ -103,37 +139,37 @@ pub enum ServerError {
 /// A server that listens and does not yet answer.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Vec<SocketAddr>,
-    /// For each thread, a listener for each address.
-    listeners: Vec<Vec<TcpListener>>,
+    bound: All,
     limits: Limits,
 }
 
 impl Server {
     /// Takes all addresses, or none.
     pub fn bind(settings: &Settings) -> Result<Self, ServerError> {
-        if settings.addresses.is_empty() {
+        if settings.listeners.is_empty() {
             return Err(ServerError::NoAddress);
         }
         let threads = match settings.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let (addresses, listeners) = bind::all(&settings.addresses, threads, &settings.limits)?;
-        Ok(Self { addresses, listeners, limits: settings.limits })
+        let bound = bind::all(&settings.listeners, threads, &settings.limits)?;
+        Ok(Self { bound, limits: settings.limits.clone() })
     }
 
-    /// The addresses, with the ports that the system chose.
+    /// The IP addresses, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.bound.addresses
     }
 
     /// Answers from now on, each request with the configuration that is in force when it arrives.
     pub fn start(self, gateway: Snapshot, host: NativeHost) -> Result<Running, ServerError> {
         let metrics = host.metrics().clone();
+        let least = self.limits.min_bytes_per_second;
         self.start_with(metrics, move |peer: Arc<Peer>, request: Request<Incoming>| {
             let (gateway, host) = (gateway.load_full(), host.clone());
-            async move { pipeline::handle(&gateway, &host, &peer, request.map(NativeBody::from)).await }
+            let request = request.map(|body| NativeBody::from(body).at_least(least));
+            async move { pipeline::handle(&gateway, &host, &peer, request).await }
         })
     }
 
@@ -142,8 +178,9 @@ impl Server {
         let worker = Arc::new(Worker::new(handler, self.limits, metrics));
         let (alive, ended) = channel::channel(1);
         let (ready, started) = mpsc::channel();
-        let mut threads = Vec::with_capacity(self.listeners.len());
-        for (number, listeners) in self.listeners.into_iter().enumerate() {
+        let All { addresses, shown, paths, sockets } = self.bound;
+        let mut threads = Vec::with_capacity(sockets.len());
+        for (number, listeners) in sockets.into_iter().enumerate() {
             let (worker, alive, ready) = (worker.clone(), alive.clone(), ready.clone());
             // Each has its own: connections look at it often, and threads are not to meet there.
             let (phase, phases) = watch::channel(Phase::Serving);
@@ -162,13 +199,15 @@ impl Server {
                 .map_err(ServerError::Thread)?;
         }
         let open = Box::new(move || worker.open());
-        Ok(Running { addresses: self.addresses, threads, ended, open })
+        Ok(Running { addresses, shown, paths, threads, ended, open })
     }
 }
 
 /// A server at work. It ends when this is dropped, without regard for its clients.
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    shown: Vec<String>,
+    paths: Vec<String>,
     /// Each with what tells it to end. A thread takes a lost sender for an order to stop.
     threads: Vec<(watch::Sender<Phase>, JoinHandle<()>)>,
     /// Ends when nobody accepts or is connected any more.
@@ -177,15 +216,24 @@ pub struct Running {
 }
 
 impl Running {
-    /// The addresses, with the ports that the system chose.
+    /// The IP addresses, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where it listens, as people are told of it.
+    pub fn places(&self) -> &[String] {
+        &self.shown
     }
 
     /// Accepts no more, lets requests and tunnels go on until `deadline` has passed, and ends.
     /// How many connections were cut off.
     pub async fn shutdown(mut self, deadline: Duration) -> usize {
         self.tell(Phase::Draining);
+        for path in &self.paths {
+            // Who comes now is to find nobody. If it is gone already, so much the better.
+            let _ = std::fs::remove_file(path);
+        }
         let drained = tokio::time::timeout(deadline, self.ended.recv()).await.is_ok();
         let cut = if drained { 0 } else { (self.open)() };
         self.tell(Phase::Stopped);

@@ -7,6 +7,7 @@ mod checks;
 mod identity_token;
 mod kinds;
 mod link;
+mod listener;
 mod route;
 mod told;
 
@@ -28,6 +29,7 @@ use crate::{
     failures::Failures,
     gateway::{Gateway, Settings},
     identity::{X_USER_ID, X_USER_ROLES},
+    overload::Overload,
     pattern::Pattern,
     route::{OverrideOn, Route, normalised_host},
     trail::Guard,
@@ -129,6 +131,7 @@ pub(super) fn compile(
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };
     checks::top(whole, &bench);
+    let listeners = listener::listeners(whole, &mut services, &bench);
     let identity_token = identity_token::identity_token(whole, &bench);
 
     // A route or override that can't be read keeps its place, so that indices stay those of the lists.
@@ -176,6 +179,7 @@ pub(super) fn compile(
         only_host: top.public_domain.as_deref().filter(|_| top.enforce_domain).and_then(host_of),
         trusted: Trusted(networks),
         limits: top.limits.clone(),
+        overload: Overload::new(&top.limits.overload),
         failures: Failures::new(top.limits.failed_auth_per_minute),
         identity_headers,
         certified: kinds.certified,
@@ -189,12 +193,7 @@ pub(super) fn compile(
         files: sources.iter().map(|source| source.name.clone()).collect(),
         place: Span { line: 1, column: 1, length: 1, file: whole.root.span.file },
         places: Places::of(whole.root),
-        settings: Settings {
-            listeners: top.listeners.clone(),
-            admin,
-            telemetry: top.telemetry.clone(),
-            store: top.store.clone(),
-        },
+        settings: Settings { listeners, admin, telemetry: top.telemetry.clone(), store: top.store.clone() },
     })
 }
 

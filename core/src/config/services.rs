@@ -187,6 +187,9 @@ impl Directory {
     /// Where a URL leads: through the declared service that has its host's name, or there directly.
     pub(crate) fn remote(&self, url: &str, head_ms: u64) -> Result<Remote, &'static str> {
         let mut origin = endpoint_of(url, &Trust::default())?;
+        if origin.is_raw {
+            return Err("only `http:` and `https:` are spoken");
+        }
         let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let host = origin.authority.host().to_owned();
@@ -278,7 +281,8 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
     let encrypted = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        Some(_) => return Err("only `http:` and `https:` are spoken"),
+        Some("tcp") => false,
+        Some(_) => return Err("only `http:`, `https:` and `tcp:` are spoken"),
         None => return Err("the scheme is missing"),
     };
     let authority: Authority = uri.authority().cloned().ok_or("the host is missing")?;
@@ -289,12 +293,20 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
     if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
         return Err("its port is no number from 1 to 65535");
     }
+    let is_raw = uri.scheme_str() == Some("tcp");
+    if is_raw && port.is_empty() {
+        return Err("`tcp:` needs a port");
+    }
+    if is_raw && !matches!(uri.path(), "" | "/") {
+        return Err("`tcp:` has no path");
+    }
     if authority.host().is_empty() || normalised_host(authority.as_str()).is_none() {
         return Err("its host is neither a name nor an address");
     }
     let tls = encrypted
         .then(|| Tls { authorities: trust.authorities.clone(), server_name: trust.server_name.clone() });
     let pool = match &tls {
+        None if is_raw => format!("tcp://{authority}"),
         None => format!("http://{authority}"),
         Some(tls) => {
             let name = tls.server_name.as_deref().unwrap_or_default();
@@ -310,6 +322,7 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
             .map_err(|_| "its host is neither a name nor an address")?,
         base_path: uri.path().trim_end_matches('/').to_owned(),
         pool: pool.into(),
+        is_raw,
         authority,
         tls,
     })

@@ -26,6 +26,8 @@ pub(super) struct Account<'g> {
     pub(super) shadow: Option<&'static str>,
     /// Cookies that the answer sets.
     pub(super) cookies: Vec<HeaderValue>,
+    /// Whether a service was asked and has answered, or has let its time pass.
+    pub(super) asked: bool,
     /// The reason of a failure, for the log alone.
     pub(super) detail: Option<String>,
     /// How it was decided. None where nobody wants to know.

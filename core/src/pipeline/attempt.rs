@@ -62,7 +62,9 @@ pub(super) async fn attempt<H: Host>(
     let limit = context.gateway.limits.max_body_bytes;
     let body = if limit > 0 { body.bounded(limit) } else { body };
     let request = Request::from_parts(head, body);
-    match context.host.fetch(endpoint, request, outgoing.plan.patience).await {
+    let fetched = context.host.fetch(endpoint, request, outgoing.plan.patience).await;
+    account.asked = true;
+    match fetched {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             account.note(|| {

@@ -64,6 +64,9 @@ pub(super) fn enter<'r>(
     if gateway.only_host.as_deref().is_some_and(|only| only != host) {
         return Err(Refusal::Misdirected);
     }
+    if peer.served.as_deref().is_some_and(|served| !served.contain(&host)) {
+        return Err(Refusal::Misdirected);
+    }
     let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
     let client = gateway.trusted.client(peer, &head.headers);
     Ok(Entrance { now, path, host, host_field, client, needs_hygiene, has_trace })

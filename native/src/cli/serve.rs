@@ -15,7 +15,7 @@ use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
-use tollgate_core::{config::document::LogFormat, gateway::Gateway};
+use tollgate_core::{config::document::LogFormat, gateway::Gateway, listener::Listener};
 
 use crate::{
     admin::{Admin, MetricsPage},
@@ -35,8 +35,8 @@ pub(super) struct Options {
 pub(super) fn serve(gateway: Gateway, options: &Options) -> ExitCode {
     match Serving::start(gateway, options) {
         Ok(serving) => {
-            for address in serving.addresses() {
-                crate::notice::say(format_args!("listening on http://{address}"));
+            for place in serving.running.places() {
+                crate::notice::say(format_args!("listening on {place}"));
             }
             serving.until_stopped()
         }
@@ -81,18 +81,13 @@ impl Serving {
             counter_capacity: bounded(settings.store.max_counters),
         });
         host.count_in(&settings.store)?;
-        let addresses = match options.listen {
-            Some(address) => vec![address],
-            None => settings.listeners.iter().filter_map(|listener| listener.address.parse().ok()).collect(),
+        let listeners = match options.listen {
+            Some(address) => vec![Arc::new(Listener::plain(address))],
+            None => settings.listeners.clone(),
         };
         let server = Server::bind(&server::Settings {
-            addresses,
-            limits: Limits {
-                header_timeout_ms: limits.header_timeout_ms,
-                max_header_bytes: bounded(limits.max_header_bytes),
-                max_connections: bounded(limits.max_connections),
-                ..Limits::default()
-            },
+            listeners,
+            limits: Limits::from(&limits),
             threads: options.threads.unwrap_or(0),
         })
         .map_err(|error| error.to_string())?;

@@ -36,6 +36,7 @@ fn endpoint(address: SocketAddr, tls: Option<Tls>) -> Endpoint {
         base_path: String::new(),
         host: HeaderValue::try_from(&text).unwrap(),
         pool: text.into(),
+        is_raw: false,
     }
 }
 

@@ -1,19 +1,19 @@
-//! From a listener to connections, as many as there may be. Speaking with the client is not done here.
+//! From a listener to connections, as many as there may be; one too many is turned away. Speaking with the client is
+//! not done here.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
     select,
-    sync::OwnedSemaphorePermit,
     time::{Instant, sleep},
 };
-use tollgate_core::host::Peer;
 
 use super::{
+    bind::Listening,
     connection,
     handler::Handler,
     socket::Slot,
+    stream::Io,
     worker::{Life, Phase, Worker},
 };
 
@@ -23,7 +23,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts until the server's end has begun.
-pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: TcpListener, life: Life) {
+pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: Listening, life: Life) {
     let mut phases = life.phases.clone();
     let mut over = pin!(Phase::Draining.reached(&mut phases));
     let mut told: Option<Instant> = None;
@@ -33,17 +33,7 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: TcpListene
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => {
-                // The slot comes after the connection: a listener that held one while it waits would keep
-                // it from one to which a client has come.
-                let permit = select! {
-                    () = &mut over => break,
-                    permit = worker.slots.clone().acquire_owned() => permit,
-                };
-                // Nobody closes the semaphore; if it were, there would be no slots.
-                let Ok(permit) = permit else { break };
-                welcome(&worker, stream, address, permit, &life);
-            }
+            Ok((io, from)) => welcome(&worker, &listener, io, from, &life),
             Err(error) if is_about_one_connection(&error) => worker.metrics.broken.up(),
             Err(error) => {
                 worker.metrics.accept_failures.up();
@@ -61,33 +51,37 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: TcpListene
     empty_queue(&worker, listener, &life);
 }
 
-fn welcome<H: Handler>(
-    worker: &Arc<Worker<H>>,
-    stream: TcpStream,
-    address: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    life: &Life,
-) {
-    // Without it an answer in two pieces may wait for the client's acknowledgement. It fails where the
-    // client has left already, which reading will tell.
-    let _ = stream.set_nodelay(true);
-    let peer = Arc::new(Peer::new(address.ip(), false));
-    let slot = Slot { _permit: permit, _gauge: worker.metrics.connection(), _alive: life.alive.clone() };
-    tokio::spawn(connection::serve(worker.clone(), stream, peer, slot, life.phases.clone()));
+fn welcome<H: Handler>(worker: &Arc<Worker<H>>, listener: &Listening, io: Io, from: IpAddr, life: &Life) {
+    let at = &listener.at;
+    // Behind a proxy that tells whose connections are, they are counted when it has.
+    let guest = match &at.proxies {
+        None => worker.crowd.enter(from),
+        Some(_) => Ok(None),
+    };
+    let Ok(guest) = guest else {
+        worker.metrics.crowded.up();
+        return;
+    };
+    let Ok(permit) = worker.slots.clone().try_acquire_owned() else {
+        worker.metrics.shed.up();
+        let is_plain = at.tls.is_none() && at.forward.is_none() && at.proxies.is_none();
+        worker.shed.turn_away(io, is_plain);
+        return;
+    };
+    let gauge = worker.metrics.connection();
+    let slot = Slot { _permit: permit, _gauge: gauge, _alive: life.alive.clone(), guest };
+    tokio::spawn(connection::serve(worker.clone(), at.clone(), io, from, slot, life.clone()));
 }
 
 /// Clients whose connections were established but not accepted: they would be reset when the listener
 /// closes, though the server still is at work for others.
-fn empty_queue<H: Handler>(worker: &Arc<Worker<H>>, listener: TcpListener, life: &Life) {
+fn empty_queue<H: Handler>(worker: &Arc<Worker<H>>, listener: Listening, life: &Life) {
     if *life.phases.borrow() != Phase::Draining {
         return;
     }
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok(permit) = worker.slots.clone().try_acquire_owned()
-        && let Ok((stream, address)) = listener.accept()
-    {
-        match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            Ok(stream) => welcome(worker, stream, address, permit, life),
+    while let Some(accepted) = listener.accept_now() {
+        match accepted {
+            Ok((io, from)) => welcome(worker, &listener, io, from, life),
             Err(_) => worker.metrics.accept_failures.up(),
         }
     }

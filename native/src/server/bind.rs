@@ -1,44 +1,248 @@
-//! Listening sockets: several for one address, so that each thread has its own. No accepting here.
+//! Listening sockets: several for one address, so that each thread has its own; in the file system; handed over by
+//! systemd. No accepting of clients as such here.
 
 use std::{
-    io,
-    net::{Ipv6Addr, SocketAddr, TcpListener},
+    collections::HashMap,
+    env, fs,
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdTcp},
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener as StdUnix, UnixStream},
+    },
+    sync::Arc,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use listenfd::ListenFd;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tollgate_core::listener::{Address, Listener};
 
-use super::{Limits, ServerError};
+use super::{Limits, ServerError, stream::Io};
 
 /// Connections that have been established and wait to be accepted. The system may allow fewer.
 const BACKLOG: i32 = 4096;
 
-/// For each thread, a listener for each address; and the addresses with the ports that the system chose.
-pub(super) fn all(
-    addresses: &[SocketAddr],
-    threads: usize,
-    limits: &Limits,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<TcpListener>>), ServerError> {
-    let mut bound = Vec::with_capacity(addresses.len());
-    let mut listeners: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
-    for &address in addresses {
-        let fail = |source| ServerError::Listen { address, source };
-        let alone = is_ipv6_beside_ipv4(address, addresses);
-        if address.port() != 0 {
-            // Sockets that share an address don't notice each other, be it another process of ours. One that
-            // does not share does.
-            drop(open(address, alone, false).map_err(fail)?);
+/// Whose connections over sockets in the file system are: this machine's.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A socket that listens, and what is spoken there.
+#[derive(Debug)]
+pub(super) struct Bound {
+    at: Arc<Listener>,
+    socket: Sock,
+}
+
+#[derive(Debug)]
+enum Sock {
+    Tcp(StdTcp),
+    Unix(StdUnix),
+}
+
+/// The same within a runtime.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) at: Arc<Listener>,
+    socket: AsyncSock,
+}
+
+#[derive(Debug)]
+enum AsyncSock {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// All that listens.
+#[derive(Debug, Default)]
+pub(super) struct All {
+    /// IP addresses with the ports that the system chose.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// All of them, as people are told of them.
+    pub(super) shown: Vec<String>,
+    /// What was made in the file system.
+    pub(super) paths: Vec<String>,
+    /// For each thread.
+    pub(super) sockets: Vec<Vec<Bound>>,
+}
+
+/// A socket for each listener and each thread.
+pub(super) fn all(listeners: &[Arc<Listener>], threads: usize, limits: &Limits) -> Result<All, ServerError> {
+    let mut all = All { sockets: (0..threads).map(|_| Vec::new()).collect(), ..All::default() };
+    let ips: Vec<SocketAddr> = listeners.iter().filter_map(|listener| ip(&listener.address)).collect();
+    let mut handed = None;
+    for listener in listeners {
+        let fail = |source| ServerError::Listen { address: listener.address.clone(), source };
+        let scheme = match (&listener.forward, &listener.tls) {
+            (Some(_), _) => "tcp",
+            (None, Some(_)) => "https",
+            (None, None) => "http",
+        };
+        match &listener.address {
+            Address::Ip(address) => {
+                let address = tcp(&mut all, listener, *address, &ips, limits).map_err(fail)?;
+                all.shown.push(format!("{scheme}://{address}"));
+                all.addresses.push(address);
+            }
+            Address::Unix(path) => {
+                let socket = unix(path).map_err(fail)?;
+                for sockets in &mut all.sockets {
+                    let socket = Sock::Unix(socket.try_clone().map_err(fail)?);
+                    sockets.push(Bound { at: listener.clone(), socket });
+                }
+                all.shown.push(format!("{scheme} over {path}"));
+                all.paths.push(path.clone());
+            }
+            Address::Systemd(name) => {
+                let handed = handed.get_or_insert_with(Handed::take);
+                for socket in handed.named(name, limits).map_err(fail)? {
+                    if let Sock::Tcp(socket) = &socket {
+                        all.addresses.extend(socket.local_addr().ok());
+                    }
+                    for sockets in &mut all.sockets {
+                        let socket = socket.try_clone().map_err(fail)?;
+                        sockets.push(Bound { at: listener.clone(), socket });
+                    }
+                }
+                all.shown.push(format!("{scheme} on the socket `{name}` of systemd"));
+            }
         }
-        let mut actual = address;
-        for listeners in &mut listeners {
-            let socket = open(actual, alone, true).map_err(fail)?;
-            listen(&socket, limits).map_err(fail)?;
-            let listener = TcpListener::from(socket);
-            actual = listener.local_addr().map_err(fail)?;
-            listeners.push(listener);
-        }
-        bound.push(actual);
     }
-    Ok((bound, listeners))
+    Ok(all)
+}
+
+fn ip(address: &Address) -> Option<SocketAddr> {
+    match address {
+        Address::Ip(address) => Some(*address),
+        Address::Unix(_) | Address::Systemd(_) => None,
+    }
+}
+
+/// A socket for each thread. The address, with the port that the system chose.
+fn tcp(
+    all: &mut All,
+    listener: &Arc<Listener>,
+    address: SocketAddr,
+    ips: &[SocketAddr],
+    limits: &Limits,
+) -> io::Result<SocketAddr> {
+    let alone = is_ipv6_beside_ipv4(address, ips);
+    if address.port() != 0 {
+        // Sockets that share an address don't notice each other, be it another process of ours. One that
+        // does not share does.
+        drop(open(address, alone, false)?);
+    }
+    let mut actual = address;
+    for sockets in &mut all.sockets {
+        let socket = open(actual, alone, true)?;
+        listen(&socket, limits)?;
+        let socket = StdTcp::from(socket);
+        actual = socket.local_addr()?;
+        sockets.push(Bound { at: listener.clone(), socket: Sock::Tcp(socket) });
+    }
+    Ok(actual)
+}
+
+/// A socket in the file system. One that a former process has left behind is replaced.
+fn unix(path: &str) -> io::Result<StdUnix> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(io::Error::new(ErrorKind::AddrInUse, "somebody listens there")),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+            Err(error) => return Err(error),
+        }
+    }
+    let socket = StdUnix::bind(path)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// The sockets that systemd has handed over (`sd_listen_fds(3)`).
+struct Handed {
+    sockets: ListenFd,
+    /// Numbers by name.
+    names: HashMap<String, Vec<usize>>,
+}
+
+impl Handed {
+    fn take() -> Self {
+        let mut names: HashMap<String, Vec<usize>> = HashMap::new();
+        for (number, name) in env::var("LISTEN_FDNAMES").unwrap_or_default().split(':').enumerate() {
+            names.entry(name.to_owned()).or_default().push(number);
+        }
+        Self { sockets: ListenFd::from_env(), names }
+    }
+
+    fn named(&mut self, name: &str, limits: &Limits) -> io::Result<Vec<Sock>> {
+        let mut found = Vec::new();
+        for &number in self.names.get(name).into_iter().flatten() {
+            if let Ok(Some(socket)) = self.sockets.take_tcp_listener(number) {
+                cut_off_stalled(SockRef::from(&socket), limits)?;
+                socket.set_nonblocking(true)?;
+                found.push(Sock::Tcp(socket));
+            } else if let Ok(Some(socket)) = self.sockets.take_unix_listener(number) {
+                socket.set_nonblocking(true)?;
+                found.push(Sock::Unix(socket));
+            }
+        }
+        if found.is_empty() {
+            let message = "systemd has handed over no listening socket of that name (`FileDescriptorName`)";
+            return Err(io::Error::new(ErrorKind::NotFound, message));
+        }
+        Ok(found)
+    }
+}
+
+impl Sock {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
+            Self::Unix(socket) => Self::Unix(socket.try_clone()?),
+        })
+    }
+}
+
+impl Bound {
+    /// Listens within the runtime of this thread.
+    pub(super) fn listen(self) -> io::Result<Listening> {
+        let socket = match self.socket {
+            Sock::Tcp(socket) => AsyncSock::Tcp(TcpListener::from_std(socket)?),
+            Sock::Unix(socket) => AsyncSock::Unix(UnixListener::from_std(socket)?),
+        };
+        Ok(Listening { at: self.at, socket })
+    }
+}
+
+impl Listening {
+    /// The next connection, and where it comes from.
+    pub(super) async fn accept(&self) -> io::Result<(Io, IpAddr)> {
+        match &self.socket {
+            AsyncSock::Tcp(socket) => {
+                let (stream, from) = socket.accept().await?;
+                // Without it an answer in two pieces may wait for the client's acknowledgement. It fails where the
+                // client has left already, which reading will tell.
+                let _ = stream.set_nodelay(true);
+                Ok((Io::Tcp(stream), from.ip()))
+            }
+            AsyncSock::Unix(socket) => socket.accept().await.map(|(stream, _)| (Io::Unix(stream), HERE)),
+        }
+    }
+
+    /// The next connection, if there is one already.
+    pub(super) fn accept_now(&self) -> Option<io::Result<(Io, IpAddr)>> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = match &self.socket {
+            AsyncSock::Tcp(socket) => {
+                socket.poll_accept(&mut context).map_ok(|(stream, from)| (Io::Tcp(stream), from.ip()))
+            }
+            AsyncSock::Unix(socket) => {
+                socket.poll_accept(&mut context).map_ok(|(stream, _)| (Io::Unix(stream), HERE))
+            }
+        };
+        match polled {
+            std::task::Poll::Ready(accepted) => Some(accepted),
+            std::task::Poll::Pending => None,
+        }
+    }
 }
 
 /// Whether `[::]` is to leave IPv4 alone: it would take that port as well, which is asked for by itself.
@@ -62,7 +266,7 @@ fn open(address: SocketAddr, only_v6: bool, shared: bool) -> io::Result<Socket> 
 }
 
 fn listen(socket: &Socket, limits: &Limits) -> io::Result<()> {
-    cut_off_stalled(socket, limits)?;
+    cut_off_stalled(SockRef::from(socket), limits)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)
 }
@@ -70,12 +274,12 @@ fn listen(socket: &Socket, limits: &Limits) -> io::Result<()> {
 /// Accepted connections inherit it. A client that reads nothing is cut off, however long it keeps the
 /// connection alive.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn cut_off_stalled(socket: &Socket, limits: &Limits) -> io::Result<()> {
+fn cut_off_stalled(socket: SockRef<'_>, limits: &Limits) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(crate::idle::span(limits.stall_timeout_ms)))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn cut_off_stalled(_: &Socket, _: &Limits) -> io::Result<()> {
+fn cut_off_stalled(_: SockRef<'_>, _: &Limits) -> io::Result<()> {
     Ok(())
 }
 
@@ -83,40 +287,75 @@ fn cut_off_stalled(_: &Socket, _: &Limits) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+    const ANY_PORT: SocketAddr = SocketAddr::new(HERE, 0);
 
-    fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Vec<SocketAddr>, ServerError> {
-        all(addresses, threads, &Limits::default()).map(|(addresses, _)| addresses)
+    fn at(address: &Address) -> Arc<Listener> {
+        Arc::new(Listener { address: address.clone(), ..Listener::plain(ANY_PORT) })
+    }
+
+    fn listeners(addresses: &[SocketAddr]) -> Vec<Arc<Listener>> {
+        addresses.iter().map(|address| at(&Address::Ip(*address))).collect()
+    }
+
+    fn bind(addresses: &[SocketAddr], threads: usize) -> Result<All, ServerError> {
+        all(&listeners(addresses), threads, &Limits::default())
     }
 
     #[test]
     fn all_threads_listen_on_the_port_that_the_system_chose() {
-        let (addresses, listeners) = all(&[ANY_PORT], 3, &Limits::default()).unwrap();
-        assert_ne!(addresses[0].port(), 0);
-        assert_eq!(listeners.len(), 3);
-        assert!(listeners.iter().flatten().all(|listener| listener.local_addr().unwrap() == addresses[0]));
+        let all = bind(&[ANY_PORT], 3).unwrap();
+        assert_ne!(all.addresses[0].port(), 0);
+        assert_eq!(all.sockets.len(), 3);
+        let local = |bound: &Bound| match &bound.socket {
+            Sock::Tcp(socket) => socket.local_addr().unwrap(),
+            Sock::Unix(_) => unreachable!(),
+        };
+        assert!(all.sockets.iter().flatten().all(|bound| local(bound) == all.addresses[0]));
     }
 
     #[test]
     fn an_address_in_use_is_an_error_that_names_it() {
-        let (addresses, _listeners) = all(&[ANY_PORT], 2, &Limits::default()).unwrap();
-        let error = bind(&addresses, 2).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot listen on {}: ", addresses[0])), "{error}");
+        let first = bind(&[ANY_PORT], 2).unwrap();
+        let error = bind(&first.addresses, 2).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot listen on {}: ", first.addresses[0])), "{error}");
     }
 
     #[test]
     fn an_address_given_twice_is_in_use() {
-        let addresses = bind(&[ANY_PORT], 1).unwrap();
+        let addresses = bind(&[ANY_PORT], 1).unwrap().addresses;
         assert!(bind(&[addresses[0], addresses[0]], 1).is_err());
     }
 
     #[test]
     fn both_families_can_have_the_same_port() {
-        let port = bind(&[ANY_PORT], 1).unwrap()[0].port();
+        let port = bind(&[ANY_PORT], 1).unwrap().addresses[0].port();
         match bind(&[([0, 0, 0, 0], port).into(), (Ipv6Addr::UNSPECIFIED, port).into()], 2) {
-            Ok(both) => assert_eq!(both.len(), 2),
+            Ok(both) => assert_eq!(both.addresses.len(), 2),
             // A machine without IPv6.
             Err(error) => assert!(error.to_string().contains("not supported"), "{error}"),
         }
+    }
+
+    #[test]
+    fn a_socket_that_nobody_listens_on_any_more_is_replaced_and_a_file_is_not() {
+        let folder = env::temp_dir().join(format!("tollgate-bind-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("socket").to_str().unwrap().to_owned();
+        let listener = at(&Address::Unix(path.clone()));
+        let first = all(std::slice::from_ref(&listener), 2, &Limits::default()).unwrap();
+        assert!(all(std::slice::from_ref(&listener), 2, &Limits::default()).is_err());
+        drop(first);
+        assert!(all(std::slice::from_ref(&listener), 2, &Limits::default()).is_ok());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(all(&[listener], 2, &Limits::default()).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_systemd_has_not_handed_over_is_an_error() {
+        let error = all(&[at(&Address::Systemd("web".to_owned()))], 1, &Limits::default()).unwrap_err();
+        assert!(error.to_string().contains("systemd"), "{error}");
     }
 }

@@ -1,149 +1,168 @@
-//! One client's connection: HTTP/1.1 by hyper, from the first byte to the last or to the upgrade.
+//! One client's connection, from the first byte until it is known what is spoken: what comes before requests. The
+//! requests themselves are [`super::http1`]'s and [`super::http2`]'s.
 
-use std::{
-    convert::Infallible,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use hyper::{Request, body::Incoming};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+    sync::watch,
+    time::{sleep, timeout},
 };
-
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, select, sync::watch, time::sleep};
-use tollgate_core::host::Peer;
+use tollgate_core::{
+    certificate::ClientCertificate,
+    host::Peer,
+    listener::{Listener, Speaks},
+};
 
 use super::{
-    Limits,
+    frames::PREFACE,
     handler::Handler,
+    http1, http2,
     pace::{Exceeded, Pace},
-    socket::{Slot, Socket},
-    worker::{Phase, Worker},
+    socket::Slot,
+    stream::{Io, Stream},
+    worker::{Life, Phase, Worker},
 };
-use crate::metrics::{Gauged, Metrics};
+use crate::{idle::span, metrics::Metrics};
 
 /// How long the first request on a new connection may be on its way, when the server ends.
 const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
-/// How hyper shall speak.
-pub(super) fn protocol(limits: &Limits) -> http1::Builder {
-    // Twice, as core may count the head differently. Beyond that hyper's answer must do, without a word on
-    // what was wrong.
-    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
-    let mut protocol = http1::Builder::new();
-    protocol
-        .half_close(false)
-        .max_header_size(max_head)
-        // Also how much of a body is read at once and how much of an answer waits to be written.
-        .max_buf_size(max_head.max(64 << 10))
-        // `Pace` sees to it: hyper's timer would also be the one for idle connections.
-        .header_read_timeout(None::<Duration>);
-    protocol
+/// Whom all requests of a connection come from.
+pub(super) struct Client {
+    pub(super) peer: Arc<Peer>,
+    /// What it has shown in TLS, where somebody wants to know.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
-/// Answers the client's requests, until one of both wants no more.
-pub(super) async fn serve<H: Handler>(
-    worker: Arc<Worker<H>>,
-    stream: TcpStream,
-    peer: Arc<Peer>,
-    slot: Slot,
-    mut phases: watch::Receiver<Phase>,
-) {
-    let pace = Arc::new(Pace::new());
-    let socket = TokioIo::new(Socket::new(stream, pace.clone(), slot));
-    let service = {
-        let (worker, pace) = (worker.clone(), pace.clone());
-        service_fn(move |request| {
-            let flight = Flight::begin(&pace, &worker.metrics);
-            let answer = worker.handler.answer(peer.clone(), request);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight { body, _flight: flight })) }
-        })
-    };
-    let mut connection = pin!(worker.protocol.serve_connection(socket, service).with_upgrades());
-    let mut exceeded = pin!(pace.exceeded(worker.allowance));
-    let mut draining = false;
-    loop {
-        select! {
-            biased;
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    note(&worker.metrics, &error);
-                }
-                return;
-            }
-            what = &mut exceeded => {
-                if what == Exceeded::Head {
-                    worker.metrics.late.up();
-                }
-                return;
-            }
-            () = time_to_leave(&mut phases, &pace), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
-            }
+impl Client {
+    /// Puts what is known of the connection beside a request.
+    pub(super) fn introduce(&self, request: &mut Request<Incoming>) {
+        if let Some(certificate) = &self.certificate {
+            certificate.clone().attach(request.extensions_mut());
         }
     }
 }
 
+/// Why a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As it should.
+    Well,
+    /// What came was no HTTP.
+    Malformed,
+    /// In the middle of something.
+    Broken,
+    /// The client asked for more than it may.
+    Flooded,
+    Exceeded(Exceeded),
+}
+
+impl Ending {
+    pub(super) fn of(ended: Result<(), hyper::Error>, pace: &Pace) -> Self {
+        match ended {
+            Ok(()) => Self::Well,
+            Err(_) if pace.was_flooded() => Self::Flooded,
+            Err(error) if error.is_parse() => Self::Malformed,
+            Err(_) => Self::Broken,
+        }
+    }
+
+    /// A connection that fails is the client's doing, or the upstream's, whose failure core has seen. None is
+    /// worth a line in a log: clients could fill it.
+    pub(super) fn note(self, metrics: &Metrics) {
+        match self {
+            Self::Well | Self::Exceeded(Exceeded::Idle) => {}
+            Self::Malformed => metrics.malformed.up(),
+            Self::Broken => metrics.broken.up(),
+            Self::Flooded => metrics.flooded.up(),
+            Self::Exceeded(Exceeded::Head) => metrics.late.up(),
+            Self::Exceeded(Exceeded::Slow) => metrics.slow.up(),
+        }
+    }
+}
+
+/// Takes a new connection on: finds out whose it is and what is spoken, and has it served.
+pub(super) async fn serve<H: Handler>(
+    worker: Arc<Worker<H>>,
+    listener: Arc<Listener>,
+    io: Io,
+    from: IpAddr,
+    slot: Slot,
+    life: Life,
+) {
+    let mut phases = life.phases.clone();
+    let mut stream = Stream::new(io);
+    let opening = timeout(span(worker.limits.handshake_timeout_ms), open(&mut stream, listener.speaks));
+    let opened = select! {
+        opened = opening => opened,
+        () = leave(&mut phases) => return,
+    };
+    let Ok(Some(version)) = opened else {
+        worker.metrics.late.up();
+        return;
+    };
+    let peer = Arc::new(Peer::new(from, false).asking(listener.hosts.clone()));
+    let client = Client { peer, certificate: None };
+    match version {
+        Version::Http1 => http1::serve(worker, stream, client, slot, &life).await,
+        Version::Http2 => http2::serve(worker, stream, client, slot, &life).await,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+/// What is spoken on a connection without TLS. `None` when nothing comes.
+async fn open<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<T>, speaks: Speaks) -> Option<Version> {
+    match speaks {
+        Speaks { http2: false, .. } => Some(Version::Http1),
+        Speaks { http1: false, .. } => Some(Version::Http2),
+        Speaks { .. } => stream.look(PREFACE.len(), version).await.ok().flatten(),
+    }
+}
+
+/// By prior knowledge a client begins with the preface, which is no request of HTTP/1.1.
+fn version(begun: &[u8]) -> Option<Version> {
+    let length = begun.len().min(PREFACE.len());
+    match begun.get(..length) == PREFACE.get(..length) {
+        true if length == PREFACE.len() => Some(Version::Http2),
+        true => None,
+        false => Some(Version::Http1),
+    }
+}
+
+/// Ends when a connection that has not come to a request is in the way of the server's end.
+async fn leave(phases: &mut watch::Receiver<Phase>) {
+    Phase::Draining.reached(phases).await;
+    sleep(FIRST_REQUEST).await;
+}
+
 /// Ends when the client is to be told that the server ends. hyper would close a connection at once to which
 /// a request may be on its way, so one that is new gets a moment.
-async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
+pub(super) async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
     Phase::Draining.reached(phases).await;
     if pace.is_fresh() {
         sleep(FIRST_REQUEST).await;
     }
 }
 
-/// A connection that fails is the client's doing, or the upstream's, whose failure core has seen. None is
-/// worth a line in a log: clients could fill it.
-fn note(metrics: &Metrics, error: &hyper::Error) {
-    if error.is_parse() { metrics.malformed.up() } else { metrics.broken.up() }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// One request, from its head to the last byte of its answer.
-struct Flight {
-    pace: Arc<Pace>,
-    _gauge: Gauged,
-}
-
-impl Flight {
-    fn begin(pace: &Arc<Pace>, metrics: &Metrics) -> Self {
-        pace.answering();
-        Self { pace: pace.clone(), _gauge: metrics.request() }
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.pace.answered();
-    }
-}
-
-/// An answer's body, which ends the flight when it ends.
-struct InFlight<B> {
-    body: B,
-    _flight: Flight,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for InFlight<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    #[test]
+    fn the_preface_tells_what_is_spoken() {
+        assert_eq!(version(b""), None);
+        assert_eq!(version(b"PRI * HTTP/2.0\r\n"), None);
+        assert_eq!(version(PREFACE), Some(Version::Http2));
+        assert_eq!(version(b"POST / HTTP/1.1\r\n"), Some(Version::Http1));
+        assert_eq!(version(b"PRI * HTTP/1.1\r\n"), Some(Version::Http1));
+        assert_eq!(version(&[PREFACE, b"more"].concat()), Some(Version::Http2));
     }
 }

@@ -1,17 +1,23 @@
-//! How long a client may take: to send a request's head, and between two requests.
+//! How long a client may take: to send a request's head, between two requests, and to take what it is sent.
 //!
 //! One timer a connection, which looks now and then; a request costs no timer. How long an upstream may
-//! take is the HTTP client's business, and how long a client may read nothing the system's ([`super::bind`]).
+//! take is the HTTP client's business, and how fast a request's body has to come that body's ([`crate::body`]).
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Limits;
+use super::{Limits, flow::Flow};
 use crate::idle::span;
+
+/// How often is looked, at least, whether a client is too slow.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What a connection does, and since when.
 #[derive(Debug)]
@@ -19,6 +25,16 @@ pub(super) struct Pace {
     began: Instant,
     /// Milliseconds since it began, and in the lowest bits what it does. Together, so that they fit.
     state: AtomicU64,
+    /// Requests whose answers are not complete. In HTTP/1.1 there is one at most.
+    answering: AtomicUsize,
+    /// Since when the head of a further request has been arriving, in milliseconds plus one; HTTP/2 only, where that
+    /// happens beside answers. Zero: there is none.
+    head: AtomicU64,
+    /// All that is written.
+    written: Flow,
+    /// Answers whose client may keep them waiting by itself: HTTP/2's.
+    streams: Mutex<Vec<Arc<Flow>>>,
+    flooded: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +56,8 @@ pub(super) enum Exceeded {
     Head,
     /// It has not made another request.
     Idle,
+    /// It takes what it is sent too slowly.
+    Slow,
 }
 
 /// How long a connection may do what it does.
@@ -47,11 +65,17 @@ pub(super) enum Exceeded {
 pub(super) struct Allowance {
     head: Duration,
     idle: Duration,
+    /// Bytes a second.
+    least: u64,
 }
 
 impl Allowance {
     pub(super) fn of(limits: &Limits) -> Self {
-        Self { head: span(limits.header_timeout_ms), idle: span(limits.idle_timeout_ms) }
+        Self {
+            head: span(limits.header_timeout_ms),
+            idle: span(limits.idle_timeout_ms),
+            least: limits.min_bytes_per_second,
+        }
     }
 
     /// At the end of the server: for a client that has not yet sent all of a head.
@@ -61,8 +85,31 @@ impl Allowance {
 }
 
 impl Pace {
+    /// Of a connection whose first request's head is awaited.
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), state: AtomicU64::new(Doing::Fresh as u64) }
+        Self::beginning(Doing::Fresh)
+    }
+
+    /// Of a connection that may wait before its first request.
+    pub(super) fn idle() -> Self {
+        Self::beginning(Doing::Idle)
+    }
+
+    fn beginning(doing: Doing) -> Self {
+        Self {
+            began: Instant::now(),
+            state: AtomicU64::new(doing as u64),
+            answering: AtomicUsize::new(0),
+            head: AtomicU64::new(0),
+            written: Flow::default(),
+            streams: Mutex::default(),
+            flooded: AtomicBool::new(false),
+        }
+    }
+
+    /// Milliseconds since the connection began.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
     }
 
     /// Bytes have arrived.
@@ -76,20 +123,79 @@ impl Pace {
     }
 
     /// Bytes have left. The end of an answer may be long under way to a slow client.
-    pub(super) fn left(&self) {
+    pub(super) fn left(&self, bytes: usize) {
+        self.written.took(bytes, || self.now());
         if self.doing() == Doing::Idle {
             self.set(Doing::Idle);
         }
     }
 
+    /// Bytes can't leave, for the client takes none.
+    pub(super) fn stuck(&self) {
+        self.written.waits(|| self.now());
+    }
+
+    /// All bytes have left.
+    pub(super) fn unstuck(&self) {
+        self.written.took(0, || self.now());
+    }
+
+    /// Whether the head of a further request is arriving, beside whatever else goes on.
+    pub(super) fn head(&self, arrives: bool) {
+        match (arrives, self.head.load(Ordering::Relaxed)) {
+            (true, 0) => self.head.store(self.now() + 1, Ordering::Relaxed),
+            (false, 1..) => self.head.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
+    /// The client asks for more than it may.
+    pub(super) fn flooded(&self) {
+        self.flooded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub(super) fn was_flooded(&self) -> bool {
+        self.flooded.load(Ordering::Relaxed)
+    }
+
     /// A head has arrived as a whole.
     pub(super) fn answering(&self) {
+        self.answering.fetch_add(1, Ordering::Relaxed);
         self.state.store(Doing::Answering as u64, Ordering::Relaxed);
     }
 
     /// An answer is complete.
     pub(super) fn answered(&self) {
-        self.set(Doing::Idle);
+        if self.answering.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.set(Doing::Idle);
+        }
+    }
+
+    /// An answer begins that its client may keep waiting by itself.
+    pub(super) fn stream_begins(&self) -> Arc<Flow> {
+        let flow = Arc::new(Flow::default());
+        self.streams().push(flow.clone());
+        flow
+    }
+
+    /// It has ended.
+    pub(super) fn stream_ended(&self, flow: &Arc<Flow>) {
+        let mut streams = self.streams();
+        if let Some(at) = streams.iter().position(|one| Arc::ptr_eq(one, flow)) {
+            streams.swap_remove(at);
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<Arc<Flow>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_slow(&self, least: u64) -> bool {
+        let now = self.now();
+        least > 0
+            && (self.written.is_too_slow(least, now)
+                || self.streams().iter().any(|flow| flow.is_too_slow(least, now)))
     }
 
     /// Whether nothing has ever arrived.
@@ -100,15 +206,22 @@ impl Pace {
     /// Ends when the client has taken longer than allowed, or half as long again.
     pub(super) async fn exceeded(&self, allowance: Allowance) -> Exceeded {
         // A head that begins is noticed at the next look.
-        let look = (allowance.head / 2).max(Duration::from_millis(1));
+        let look = (allowance.head / 2).clamp(Duration::from_millis(1), LOOK);
         loop {
             let now = Instant::now();
+            if self.is_slow(allowance.least) {
+                return Exceeded::Slow;
+            }
+            let head = self.head.load(Ordering::Relaxed);
+            if head != 0 && self.began + Duration::from_millis(head) + allowance.head <= now {
+                return Exceeded::Head;
+            }
             let state = self.state.load(Ordering::Relaxed);
             let since = self.began + Duration::from_millis(state >> 2);
             let next = match Doing::from(state) {
                 Doing::Answering => now + look,
                 Doing::Fresh | Doing::Head if since + allowance.head <= now => return Exceeded::Head,
-                Doing::Fresh | Doing::Head => since + allowance.head,
+                Doing::Fresh | Doing::Head => (since + allowance.head).min(now + LOOK),
                 Doing::Idle if since + allowance.idle <= now => return Exceeded::Idle,
                 Doing::Idle => (since + allowance.idle).min(now + look),
             };
@@ -121,8 +234,7 @@ impl Pace {
     }
 
     fn set(&self, doing: Doing) {
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.state.store(millis << 2 | doing as u64, Ordering::Relaxed);
+        self.state.store(self.now() << 2 | doing as u64, Ordering::Relaxed);
     }
 }
 
@@ -143,7 +255,8 @@ mod tests {
 
     use super::*;
 
-    const ALLOWANCE: Allowance = Allowance { head: Duration::from_secs(10), idle: Duration::from_secs(60) };
+    const ALLOWANCE: Allowance =
+        Allowance { head: Duration::from_secs(10), idle: Duration::from_secs(60), least: 100 };
 
     async fn exceeded(pace: &Pace) -> Option<Exceeded> {
         timeout(Duration::ZERO, pace.exceeded(ALLOWANCE)).await.ok()
@@ -194,7 +307,7 @@ mod tests {
         let pace = Pace::new();
         pace.answered();
         pass(59).await;
-        pace.left();
+        pace.left(1);
         pass(59).await;
         assert_eq!(exceeded(&pace).await, None);
         pass(1).await;
@@ -209,5 +322,60 @@ mod tests {
         let began = Instant::now();
         assert_eq!(pace.exceeded(ALLOWANCE).await, Exceeded::Idle);
         assert!(began.elapsed() < Duration::from_secs(61));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_is_cut_off() {
+        let pace = Pace::new();
+        pace.answering();
+        pace.stuck();
+        pass(19).await;
+        assert_eq!(exceeded(&pace).await, None);
+        pass(1).await;
+        assert_eq!(exceeded(&pace).await, Some(Exceeded::Slow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_stream_that_is_not_taken_is_noticed_beside_others() {
+        let pace = Pace::idle();
+        let (one, other) = (pace.stream_begins(), pace.stream_begins());
+        one.waits(|| pace.now());
+        for _ in 0..19 {
+            other.waits(|| pace.now());
+            pass(1).await;
+            other.took(1000, || pace.now());
+            assert_eq!(exceeded(&pace).await, None);
+        }
+        pass(1).await;
+        assert_eq!(exceeded(&pace).await, Some(Exceeded::Slow));
+        pace.stream_ended(&one);
+        assert_eq!(exceeded(&pace).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_beside_answers_may_not_come_in_drops_either() {
+        let pace = Pace::idle();
+        pace.answering();
+        pace.head(true);
+        pass(9).await;
+        pace.head(true);
+        assert_eq!(exceeded(&pace).await, None);
+        pass(2).await;
+        assert_eq!(exceeded(&pace).await, Some(Exceeded::Head));
+        pace.head(false);
+        assert_eq!(exceeded(&pace).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_with_answers_under_way_is_not_idle() {
+        let pace = Pace::idle();
+        pace.answering();
+        pace.answering();
+        pace.answered();
+        pass(600).await;
+        assert_eq!(exceeded(&pace).await, None);
+        pace.answered();
+        pass(60).await;
+        assert_eq!(exceeded(&pace).await, Some(Exceeded::Idle));
     }
 }

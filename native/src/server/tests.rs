@@ -30,8 +30,8 @@ fn start<H: Handler>(threads: usize, limits: Limits, handler: H) -> Running {
 }
 
 fn start_counting<H: Handler>(threads: usize, limits: Limits, metrics: &Arc<Metrics>, handler: H) -> Running {
-    let addresses = vec![([127, 0, 0, 1], 0).into()];
-    let server = Server::bind(&Settings { addresses, threads, limits }).unwrap();
+    let listeners = vec![Arc::new(Listener::plain(([127, 0, 0, 1], 0).into()))];
+    let server = Server::bind(&Settings { listeners, threads, limits }).unwrap();
     server.start_with(metrics.clone(), handler).unwrap()
 }
 
@@ -451,6 +451,6 @@ async fn a_server_that_is_dropped_listens_no_more() {
 
 #[test]
 fn without_an_address_there_is_no_server() {
-    let settings = Settings { addresses: vec![], threads: 1, limits: limits() };
+    let settings = Settings { listeners: vec![], threads: 1, limits: limits() };
     assert!(matches!(Server::bind(&settings), Err(ServerError::NoAddress)));
 }

@@ -3,18 +3,24 @@
 use std::{
     convert::Infallible,
     io,
-    net::TcpListener as StdListener,
     sync::{Arc, mpsc},
 };
 
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::Builder as Http1;
 use tokio::{
-    net::TcpListener,
     runtime::{self, Runtime},
     sync::{Semaphore, mpsc as channel, watch},
 };
 
-use super::{Limits, accept, connection, handler::Handler, pace::Allowance};
+use super::{
+    Limits, accept,
+    bind::{Bound, Listening},
+    crowd::Crowd,
+    handler::Handler,
+    http1, http2,
+    pace::Allowance,
+    shed::Shed,
+};
 use crate::metrics::Metrics;
 
 /// Where in its life the server is.
@@ -47,10 +53,14 @@ pub(super) struct Life {
 /// What all threads have in common.
 pub(super) struct Worker<H> {
     pub(super) handler: H,
-    pub(super) protocol: http1::Builder,
+    pub(super) http1: Http1,
+    pub(super) http2: http2::Protocol,
+    pub(super) limits: Limits,
     pub(super) allowance: Allowance,
     pub(super) metrics: Arc<Metrics>,
     pub(super) slots: Arc<Semaphore>,
+    pub(super) crowd: Arc<Crowd>,
+    pub(super) shed: Shed,
     max_connections: usize,
 }
 
@@ -59,8 +69,12 @@ impl<H: Handler> Worker<H> {
         let max_connections = limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             handler,
-            protocol: connection::protocol(&limits),
+            http1: http1::protocol(&limits),
+            http2: http2::protocol(&limits),
             allowance: Allowance::of(&limits),
+            crowd: Crowd::new(limits.max_connections_per_address),
+            shed: Shed::default(),
+            limits,
             metrics,
             slots: Arc::new(Semaphore::new(max_connections)),
             max_connections,
@@ -76,7 +90,7 @@ impl<H: Handler> Worker<H> {
 /// The life of one thread. It says once whether it could begin.
 pub(super) fn run<H: Handler>(
     worker: &Arc<Worker<H>>,
-    listeners: Vec<StdListener>,
+    listeners: Vec<Bound>,
     life: Life,
     ready: &mpsc::Sender<io::Result<()>>,
 ) {
@@ -104,10 +118,10 @@ pub(super) fn run<H: Handler>(
     runtime.shutdown_background();
 }
 
-fn begin(listeners: Vec<StdListener>) -> io::Result<(Runtime, Vec<TcpListener>)> {
+fn begin(listeners: Vec<Bound>) -> io::Result<(Runtime, Vec<Listening>)> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
-    let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+    let listeners = listeners.into_iter().map(Bound::listen).collect::<io::Result<_>>()?;
     drop(entered);
     Ok((runtime, listeners))
 }

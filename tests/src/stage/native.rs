@@ -18,7 +18,7 @@ use tollgate::{
     host::{self, NativeHost},
     server::{self, Limits, Running, Server, Snapshot},
 };
-use tollgate_core::{config::Host, gateway::Gateway};
+use tollgate_core::{config::Host, gateway::Gateway, listener::Listener};
 
 use self::{events::Events, site::Sites};
 use tollgate_rehearsal::{
@@ -35,18 +35,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a server of one thread.
 pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, NativeHost), String> {
-    let limits = gateway.limits().clone();
-    let bounded = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let host = NativeHost::new(settings);
     let server = Server::bind(&server::Settings {
-        addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        listeners: vec![Arc::new(Listener::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))],
         threads: 1,
-        limits: Limits {
-            header_timeout_ms: limits.header_timeout_ms,
-            max_header_bytes: bounded(limits.max_header_bytes),
-            max_connections: bounded(limits.max_connections),
-            ..Limits::default()
-        },
+        limits: Limits::from(gateway.limits()),
     });
     let server = server.map_err(|error| error.to_string())?;
     let running = server

@@ -1,11 +1,10 @@
-//! What must hold of the configuration as a whole: that it serves something, that its listeners, its store and its limits
-//! are possible, that nothing answers where something else does.
+//! What must hold of the configuration as a whole: that it serves something, that its store and its limits are possible, that nothing answers where something else does.
 
 use super::{Bench, host_of};
 use crate::{
     config::{
         document::{Item, Routed, StoreType, Whole},
-        node::{Node, Span},
+        node::Node,
         problem::Problem,
     },
     gateway::Door,
@@ -19,16 +18,11 @@ pub(super) fn top(whole: &Whole<'_>, bench: &Bench<'_>) {
                 .cure("add one: `routes: [{path: \"/*\", target_service: my-service}]`"),
         );
     }
-    bench.not_empty(whole.root, "listeners");
     if let Some(log) = whole.root.get("telemetry").and_then(|telemetry| telemetry.get("access_log")) {
         bench.not_blank(log, &["path"]);
     }
-    let mut taken = Vec::new();
-    for (listener, node) in whole.root.members("listeners", &top.listeners) {
-        check_address(&listener.address, node, &mut taken, bench);
-    }
     if let (Some(admin), Some(node)) = (&top.admin, whole.root.get("admin")) {
-        check_address(&admin.address, node, &mut taken, bench);
+        check_admin_address(&admin.address, node.get("address").unwrap_or(node), bench);
         let open = admin.token.as_deref().is_none_or(str::is_empty);
         // What is no address was just said to be none.
         let reachable = admin.address.parse().is_ok_and(|at: std::net::SocketAddr| !at.ip().is_loopback());
@@ -43,6 +37,8 @@ pub(super) fn top(whole: &Whole<'_>, bench: &Bench<'_>) {
     let (limits, store) = (&top.limits, &top.store);
     for (owner, key, value) in [
         ("limits", "header_timeout_ms", limits.header_timeout_ms),
+        ("limits", "handshake_timeout_ms", limits.handshake_timeout_ms),
+        ("limits", "idle_timeout_ms", limits.idle_timeout_ms),
         ("limits", "max_header_bytes", limits.max_header_bytes),
         ("limits", "max_target_bytes", limits.max_target_bytes),
         ("limits", "max_connections", limits.max_connections),
@@ -93,27 +89,12 @@ fn check_store(whole: &Whole<'_>, bench: &Bench<'_>) {
     }
 }
 
-fn check_address(
-    address: &str,
-    node: &Node,
-    taken: &mut Vec<(std::net::SocketAddr, Span)>,
-    bench: &Bench<'_>,
-) {
-    let node = node.get("address").unwrap_or(node);
-    match address.parse::<std::net::SocketAddr>() {
-        Ok(address) => {
-            // Port 0 is a fresh one each time.
-            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0)
-            {
-                let problem = Problem::error(node.span, format!("`{}` is listened on already", node.shown()));
-                bench.note(problem.related(*first, "by this"));
-            }
-            taken.push((address, node.span));
-        }
-        Err(_) => bench.note(
+fn check_admin_address(address: &str, node: &Node, bench: &Bench<'_>) {
+    if address.parse::<std::net::SocketAddr>().is_err() {
+        bench.note(
             Problem::error(node.span, format!("`{}` is no address to listen on", node.shown()))
-                .cure("write an IP address and a port, such as `127.0.0.1:8080` or `[::]:8080`"),
-        ),
+                .cure("write an IP address and a port, such as `127.0.0.1:9901` or `[::1]:9901`"),
+        );
     }
 }
 

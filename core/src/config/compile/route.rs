@@ -27,6 +27,15 @@ pub(super) fn route(
     let Item { value, node } = &written.item;
     let target_node = node.get("target_service").unwrap_or(node);
     let service = services.named(target_node, &value.target_service, bench.host, bench.findings);
+    if let Some(service) = service.as_ref().filter(|service| service.endpoints.iter().any(|one| one.is_raw)) {
+        bench.note(
+            Problem::error(target_node.span, format!("requests can't be sent to `{}`", target_node.shown()))
+                .related(service.span, "its endpoints are for bytes: they are `tcp:`")
+                .cure(
+                    "write its endpoints as `http://host:port`, or forward to it from a listener with `tcp`",
+                ),
+        );
+    }
     let methods = methods(node, &value.methods, bench);
     let hosts = hosts(node, &value.hosts, bench);
     let headers = fields(node, "headers", &value.headers, bench);
@@ -101,7 +110,8 @@ pub(super) fn method(node: &Node, text: &str, bench: &Bench<'_>) -> Option<Metho
     None
 }
 
-fn hosts(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Vec<HostPattern>> {
+/// Hosts; all of them where none are written.
+pub(super) fn hosts(node: &Node, written: &[String], bench: &Bench<'_>) -> Option<Vec<HostPattern>> {
     bench.not_empty(node, "hosts");
     let mut hosts = Vec::new();
     for (text, node) in node.members("hosts", written) {

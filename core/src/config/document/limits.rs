@@ -91,7 +91,7 @@ impl Default for Http2Limits {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Overload {
-    /// Requests in hand at the same time, those that stream included. 0: no bound.
+    /// Requests that wait for an answer to begin at the same time, in this process. 0: no bound.
     pub max_requests: u64,
     /// Find out how many requests services can bear at the same time: fewer while their answers come later than they
     /// use to, more while they don't; at most `max_requests`.

@@ -1,7 +1,6 @@
 //! Limits that don't limit whom they seem to.
 
 use super::{
-    hosts::is_reachable,
     limits::{enforced, is_limited},
     rule::Rule,
     subject::{Subject, Written},
@@ -101,7 +100,7 @@ fn behind_proxies(subject: &Subject<'_>) -> Vec<Problem> {
     let Subject { gateway, whole, host, .. } = subject;
     // On Workers the platform tells the client's address.
     let listeners = &gateway.settings.listeners;
-    let public = whole.top.enforce_domain || listeners.iter().any(|at| is_reachable(&at.address));
+    let public = whole.top.enforce_domain || listeners.iter().any(|at| !at.address.is_local());
     if *host == Host::Workers || !public || !gateway.trusted.0.is_empty() {
         return Vec::new();
     }

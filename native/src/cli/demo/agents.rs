@@ -210,8 +210,15 @@ async fn ask_research(own: &Orchestrator, headers: &HeaderMap) -> Result<Value, 
     let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
     let pool = format!("http://{authority}").into();
     let service = "gateway".into();
-    let endpoint =
-        Endpoint { service, authority, tls: None, base_path: String::new(), host: host.clone(), pool };
+    let endpoint = Endpoint {
+        service,
+        authority,
+        tls: None,
+        base_path: String::new(),
+        host: host.clone(),
+        pool,
+        is_raw: false,
+    };
     let mut request = http::Request::new(NativeBody::empty());
     *request.uri_mut() = Uri::from_static("/agents/research/query?q=plan");
     request.headers_mut().insert(header::HOST, host);

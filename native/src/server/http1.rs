@@ -1,0 +1,79 @@
+//! One client's connection as HTTP/1.1, by hyper, from the first byte to the last or to the upgrade.
+
+use std::{convert::Infallible, pin::pin, sync::Arc};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    select,
+};
+
+use super::{
+    Limits,
+    connection::{Client, Ending, time_to_leave},
+    flight::{Flight, InFlight},
+    handler::Handler,
+    pace::Pace,
+    socket::{Slot, Socket, Watch},
+    worker::{Life, Worker},
+};
+
+/// How hyper shall speak.
+pub(super) fn protocol(limits: &Limits) -> http1::Builder {
+    // Twice, as core may count the head differently. Beyond that hyper's answer must do, without a word on
+    // what was wrong.
+    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
+    let mut protocol = http1::Builder::new();
+    protocol
+        .half_close(false)
+        .max_header_size(max_head)
+        // Also how much of a body is read at once and how much of an answer waits to be written.
+        .max_buf_size(max_head.max(64 << 10))
+        // `Pace` sees to it: hyper's timer would also be the one for idle connections.
+        .header_read_timeout(None::<std::time::Duration>);
+    protocol
+}
+
+/// Answers the client's requests, until one of both wants no more.
+pub(super) async fn serve<H: Handler>(
+    worker: Arc<Worker<H>>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: Client,
+    slot: Slot,
+    life: &Life,
+) {
+    let pace = Arc::new(Pace::new());
+    let socket = TokioIo::new(Socket::new(stream, pace.clone(), Watch::Nothing, slot));
+    let service = {
+        let (worker, pace) = (worker.clone(), pace.clone());
+        service_fn(move |mut request| {
+            let flight = Flight::begin(&pace, &worker.metrics);
+            client.introduce(&mut request);
+            let answer = worker.handler.answer(client.peer.clone(), request);
+            async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight::new(body, flight))) }
+        })
+    };
+    let mut connection = pin!(worker.http1.serve_connection(socket, service).with_upgrades());
+    let mut exceeded = pin!(pace.exceeded(worker.allowance));
+    let mut phases = life.phases.clone();
+    let mut draining = false;
+    loop {
+        select! {
+            biased;
+            ended = &mut connection => {
+                Ending::of(ended, &pace).note(&worker.metrics);
+                return;
+            }
+            what = &mut exceeded => {
+                Ending::Exceeded(what).note(&worker.metrics);
+                return;
+            }
+            () = time_to_leave(&mut phases, &pace), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
+            }
+        }
+    }
+}
