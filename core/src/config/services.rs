@@ -282,7 +282,7 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
         Some("http") => false,
         Some("https") => true,
         Some("tcp") => false,
-        Some(_) => return Err("only `http:`, `https:` and `tcp:` are spoken"),
+        Some(_) => return Err("only `http:` and `https:` are spoken"),
         None => return Err("the scheme is missing"),
     };
     let authority: Authority = uri.authority().cloned().ok_or("the host is missing")?;

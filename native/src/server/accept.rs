@@ -7,6 +7,7 @@ use tokio::{
     select,
     time::{Instant, sleep},
 };
+use tollgate_core::listener::Listener;
 
 use super::{
     bind::Listening,
@@ -33,7 +34,7 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: Listening,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((io, from)) => welcome(&worker, &listener, io, from, &life),
+            Ok((io, from)) => welcome(&worker, &listener.at, io, from, &life),
             Err(error) if is_about_one_connection(&error) => worker.metrics.broken.up(),
             Err(error) => {
                 worker.metrics.accept_failures.up();
@@ -51,8 +52,7 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: Listening,
     empty_queue(&worker, listener, &life);
 }
 
-fn welcome<H: Handler>(worker: &Arc<Worker<H>>, listener: &Listening, io: Io, from: IpAddr, life: &Life) {
-    let at = &listener.at;
+fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Listener>, io: Io, from: IpAddr, life: &Life) {
     // Behind a proxy that tells whose connections are, they are counted when it has.
     let guest = match &at.proxies {
         None => worker.crowd.enter(from),
@@ -79,11 +79,10 @@ fn empty_queue<H: Handler>(worker: &Arc<Worker<H>>, listener: Listening, life: &
     if *life.phases.borrow() != Phase::Draining {
         return;
     }
-    while let Some(accepted) = listener.accept_now() {
-        match accepted {
-            Ok((io, from)) => welcome(worker, &listener, io, from, life),
-            Err(_) => worker.metrics.accept_failures.up(),
-        }
+    let at = listener.at.clone();
+    let Ok(queue) = listener.queue() else { return };
+    while let Ok((io, from)) = queue.accept() {
+        welcome(worker, &at, io, from, life);
     }
 }
 

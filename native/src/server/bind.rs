@@ -8,14 +8,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdTcp},
     os::unix::{
         fs::FileTypeExt,
-        net::{UnixListener as StdUnix, UnixStream},
+        net::{UnixListener as StdUnix, UnixStream as StdUnixStream},
     },
     sync::Arc,
 };
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tollgate_core::listener::{Address, Listener};
 
 use super::{Limits, ServerError, stream::Io};
@@ -145,7 +145,7 @@ fn tcp(
 /// A socket in the file system. One that a former process has left behind is replaced.
 fn unix(path: &str) -> io::Result<StdUnix> {
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-        match UnixStream::connect(path) {
+        match StdUnixStream::connect(path) {
             Ok(_) => return Err(io::Error::new(ErrorKind::AddrInUse, "somebody listens there")),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
             Err(error) => return Err(error),
@@ -227,20 +227,34 @@ impl Listening {
         }
     }
 
-    /// The next connection, if there is one already.
-    pub(super) fn accept_now(&self) -> Option<io::Result<(Io, IpAddr)>> {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let polled = match &self.socket {
-            AsyncSock::Tcp(socket) => {
-                socket.poll_accept(&mut context).map_ok(|(stream, from)| (Io::Tcp(stream), from.ip()))
+    /// Listens no more. What was established and not accepted, as blocking sockets are asked for it: the runtime may not
+    /// have heard of it yet.
+    pub(super) fn queue(self) -> io::Result<Queue> {
+        Ok(Queue(match self.socket {
+            AsyncSock::Tcp(socket) => Sock::Tcp(socket.into_std()?),
+            AsyncSock::Unix(socket) => Sock::Unix(socket.into_std()?),
+        }))
+    }
+}
+
+/// Connections that nobody has accepted.
+pub(super) struct Queue(Sock);
+
+impl Queue {
+    /// The next one. An error when there is none.
+    pub(super) fn accept(&self) -> io::Result<(Io, IpAddr)> {
+        match &self.0 {
+            Sock::Tcp(socket) => {
+                let (stream, from) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                let _ = stream.set_nodelay(true);
+                Ok((Io::Tcp(TcpStream::from_std(stream)?), from.ip()))
             }
-            AsyncSock::Unix(socket) => {
-                socket.poll_accept(&mut context).map_ok(|(stream, _)| (Io::Unix(stream), HERE))
+            Sock::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Io::Unix(UnixStream::from_std(stream)?), HERE))
             }
-        };
-        match polled {
-            std::task::Poll::Ready(accepted) => Some(accepted),
-            std::task::Poll::Pending => None,
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct Frames {
     within_head: bool,
     control: Window,
     resets: Window,
-    requests: u32,
+    /// Requests since the window of control frames began, and in the one before.
+    requests: [u32; 2],
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Frames {
             within_head: false,
             control: window(limits.max_control_frames, CONTROL_WINDOW_MS),
             resets: window(limits.max_resets_per_minute, RESET_WINDOW_MS),
-            requests: 0,
+            requests: [0; 2],
         }
     }
 
@@ -93,7 +94,7 @@ impl Frames {
             // HEADERS
             1 => {
                 self.within_head = flags & END_HEADERS == 0;
-                self.requests = self.requests.saturating_add(1);
+                self.requests[0] = self.requests[0].saturating_add(1);
                 Ok(())
             }
             // RST_STREAM
@@ -110,13 +111,13 @@ impl Frames {
     }
 
     fn control(&mut self, now: &impl Fn() -> u64) -> Result<(), Flood> {
-        let more = self.requests.saturating_mul(FOR_EACH_REQUEST);
+        let [now_on, before] = self.requests;
+        let more = now_on.saturating_add(before).saturating_mul(FOR_EACH_REQUEST);
         if self.control.exceeded(now(), more) {
             return Err(Flood::Control);
         }
         if self.control.count == 1 {
-            // A new window; what came before has had its allowance.
-            self.requests = 0;
+            self.requests = [0, now_on];
         }
         Ok(())
     }

@@ -305,6 +305,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_still_reads_the_answer_is_not_idle() {
         let pace = Pace::new();
+        pace.answering();
         pace.answered();
         pass(59).await;
         pace.left(1);

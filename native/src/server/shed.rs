@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/problem+json\r\n\
-    content-length: 173\r\n\
+    content-length: 182\r\n\
     cache-control: no-store\r\n\
     retry-after: 1\r\n\
     connection: close\r\n\
