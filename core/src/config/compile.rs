@@ -130,7 +130,8 @@ pub(super) fn compile(
     findings: &Findings,
 ) -> Option<Gateway> {
     let client_auth = listener_tls::asks_clients(whole);
-    let bench = Bench { files, sources, complete, host, findings, expressions: Cell::new(false), client_auth };
+    let bench =
+        Bench { files, sources, complete, host, findings, expressions: Cell::new(false), client_auth };
     let folder = |span: Span, name: &str| bench.beside(span, name);
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };

@@ -51,12 +51,12 @@ pub(super) fn listener_tls(
         (Some(auth), Some(node)) => Some(client_auth(auth, node, bench)),
         _ => None,
     };
-    let names_none = ["cert_file", "key_file", "certificates", "acme"].iter().all(|key| place.get(key).is_none());
+    let names_none =
+        ["cert_file", "key_file", "certificates", "acme"].iter().all(|key| place.get(key).is_none());
     if names_none {
-        bench.miss(
-            Problem::error(place.span, "there is no certificate to show to clients")
-                .cure("add `cert_file` and `key_file`, or the names to order one for: `acme: [api.example.com]`"),
-        );
+        bench.miss(Problem::error(place.span, "there is no certificate to show to clients").cure(
+            "add `cert_file` and `key_file`, or the names to order one for: `acme: [api.example.com]`",
+        ));
     }
     Some(ListenerTls {
         certificates: certificates?,
@@ -93,7 +93,8 @@ fn certificates(tls: &Written, place: &Node, bench: &Bench<'_>) -> Option<Vec<Ce
 }
 
 fn lacks(place: &Node, there: &str, missing: &str, bench: &Bench<'_>) {
-    let problem = Problem::error(place.span_of(there), format!("this `{there}` has no `{missing}` beside it"));
+    let problem =
+        Problem::error(place.span_of(there), format!("this `{there}` has no `{missing}` beside it"));
     bench.note(problem.cure(format!("add `{missing}`: a certificate is of use only together with its key")));
 }
 
@@ -138,8 +139,11 @@ fn file(name: &str, node: &Node, wanted: &Wanted, bench: &Bench<'_>) -> Option<S
     };
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
         bench.note(
-            Problem::error(node.span, "the private key in this file is encrypted, and nobody could unlock it")
-                .cure("write it out in plain, readable by the gateway alone: `openssl pkey -in KEY -out PLAIN`"),
+            Problem::error(
+                node.span,
+                "the private key in this file is encrypted, and nobody could unlock it",
+            )
+            .cure("write it out in plain, readable by the gateway alone: `openssl pkey -in KEY -out PLAIN`"),
         );
         return None;
     }
@@ -156,10 +160,12 @@ fn file(name: &str, node: &Node, wanted: &Wanted, bench: &Bench<'_>) -> Option<S
 }
 
 fn acme_names(tls: &Written, place: &Node, whole: &Whole<'_>, bench: &Bench<'_>) -> Option<Vec<String>> {
-    if let Some(node) = place.get("acme").filter(|_| !tls.acme.is_empty() && whole.root.get("acme").is_none()) {
+    if let Some(node) = place.get("acme").filter(|_| !tls.acme.is_empty() && whole.root.get("acme").is_none())
+    {
         bench.miss(
-            Problem::error(node.span, "certificates are to be ordered, and nothing says where")
-                .cure("say so at the top: `acme: {contact: [\"mailto:you@example.com\"], terms_agreed: true}`"),
+            Problem::error(node.span, "certificates are to be ordered, and nothing says where").cure(
+                "say so at the top: `acme: {contact: [\"mailto:you@example.com\"], terms_agreed: true}`",
+            ),
         );
     }
     let mut names: Vec<String> = Vec::new();
