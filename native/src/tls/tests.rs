@@ -14,7 +14,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::{
-    ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+    ClientConfig, HandshakeKind, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     sign::CertifiedKey,
@@ -209,25 +209,25 @@ impl Site {
 }
 
 /// How a client is made.
-struct Client {
-    versions: &'static [&'static SupportedProtocolVersion],
-    alpn: &'static [&'static [u8]],
+struct Client<'c> {
+    versions: Vec<&'static SupportedProtocolVersion>,
+    alpn: &'c [&'c [u8]],
     certificate: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
-impl Default for Client {
+impl Default for Client<'_> {
     fn default() -> Self {
-        Self { versions: &[&TLS13, &TLS12], alpn: &[], certificate: None }
+        Self { versions: vec![&TLS13, &TLS12], alpn: &[], certificate: None }
     }
 }
 
-impl Client {
+impl Client<'_> {
     /// One that believes whatever it is shown: what it is shown is looked at by the test.
     fn build(self) -> Arc<ClientConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Arc::new(Credulous(provider.clone()));
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(self.versions)
+            .with_protocol_versions(&self.versions)
             .unwrap()
             .dangerous()
             .with_custom_certificate_verifier(verifier);
@@ -379,8 +379,8 @@ async fn a_modern_listener_speaks_the_newest_version_alone() {
     let modern = Site::new(ListenerTls { profile: TlsProfile::Modern, ..written(files.clone()) });
     let intermediate = Site::new(written(files));
     let (old, new) = (
-        Client { versions: &[&TLS12], ..Client::default() }.build(),
-        Client { versions: &[&TLS13], ..Client::default() }.build(),
+        Client { versions: vec![&TLS12], ..Client::default() }.build(),
+        Client { versions: vec![&TLS13], ..Client::default() }.build(),
     );
     assert!(intermediate.meet(&old, "own.test").await.0.is_ok());
     assert!(intermediate.meet(&new, "own.test").await.0.is_ok());
@@ -394,14 +394,14 @@ async fn a_client_that_comes_back_resumes_its_session() {
     let folder = Folder::new();
     let files = vec![made(&["own.test"]).files(&folder, "1")];
     let site = Site::new(written(files.clone()));
-    for versions in [&[&TLS13][..], &[&TLS12]] {
-        let client = Client { versions, ..Client::default() }.build();
+    for version in [&TLS13, &TLS12] {
+        let client = Client { versions: vec![version], ..Client::default() }.build();
         let (server, one) = site.meet(&client, "own.test").await;
         let (mut server, mut one) = (server.unwrap(), one.unwrap());
         talk(&mut server, &mut one).await;
         assert_eq!(one.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
         let (_, again) = site.meet(&client, "own.test").await;
-        assert_eq!(again.unwrap().get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed), "{versions:?}");
+        assert_eq!(again.unwrap().get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed), "{version:?}");
     }
     assert_eq!((site.metrics.tls.full.get(), site.metrics.tls.resumed.get()), (2, 2));
 
