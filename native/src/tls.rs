@@ -21,7 +21,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{ServerConfig, sign::CertifiedKey};
-use tollgate_core::{config::document::HttpProtocol, listener_tls::ListenerTls};
+use tollgate_core::{config::document::HttpProtocol, listener as core, listener_tls::ListenerTls};
 
 pub use self::handshake::{Accepted, Acceptor, NotAccepted};
 use self::{
@@ -118,22 +118,21 @@ impl State {
 }
 
 impl Tls {
-    /// Reads all files of these listeners, each with the protocols spoken over it. The error lists everything that is
-    /// wrong.
+    /// Reads all files of these listeners. The error lists everything that is wrong.
     pub fn new(
-        listeners: &[(Option<Arc<ListenerTls>>, Vec<HttpProtocol>)],
+        listeners: &[Arc<core::Listener>],
         patience: Duration,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let ordered = Arc::new(Ordered::default());
         let (mut all, mut watched, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-        for (written, protocols) in listeners {
-            let Some(written) = written else {
+        for listener in listeners {
+            let Some(written) = &listener.tls else {
                 all.push(None);
                 continue;
             };
-            match Watched::new(written, protocols, &ordered, &clock) {
+            match Watched::new(written, &protocols(listener), &ordered, &clock) {
                 Ok(one) => {
                     all.push(Some(one.listener.clone()));
                     watched.push(one);
@@ -307,6 +306,16 @@ impl Certificate {
             _ => Expiry::Far,
         }
     }
+}
+
+/// Those that clients can choose from, the preferred one first. Where bytes are forwarded it is the service that speaks.
+fn protocols(listener: &core::Listener) -> Vec<HttpProtocol> {
+    let spoken = [(HttpProtocol::Http2, listener.speaks.http2), (HttpProtocol::Http1, listener.speaks.http1)];
+    spoken
+        .into_iter()
+        .filter(|(_, speaks)| *speaks && listener.forward.is_none())
+        .map(|(protocol, _)| protocol)
+        .collect()
 }
 
 fn own(certificates: &[(Certificate, State)]) -> Vec<Certificate> {

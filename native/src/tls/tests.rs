@@ -163,6 +163,12 @@ fn written(certificates: Vec<CertificateFiles>) -> ListenerTls {
     }
 }
 
+fn listener(written: ListenerTls, protocols: &[HttpProtocol]) -> Arc<core::Listener> {
+    let speaks = core::Speaks { http1: protocols.contains(&Http1), http2: protocols.contains(&Http2) };
+    let plain = core::Listener::plain(([127, 0, 0, 1], 0).into());
+    Arc::new(core::Listener { tls: Some(Arc::new(written)), speaks, ..plain })
+}
+
 /// A process that ends TLS at one listener.
 struct Site {
     tls: Tls,
@@ -177,7 +183,7 @@ impl Site {
 
     fn speaking(written: ListenerTls, protocols: &[HttpProtocol]) -> Self {
         let (clock, metrics) = (Clock::manual(NOW), Arc::new(Metrics::default()));
-        let listeners = [(Some(Arc::new(written)), protocols.to_vec())];
+        let listeners = [listener(written, protocols)];
         let tls = Tls::new(&listeners, Duration::from_secs(5), clock.clone(), metrics.clone()).unwrap();
         Self { tls, clock, metrics }
     }
@@ -488,7 +494,7 @@ fn what_is_wrong_at_the_beginning_is_told_all_at_once() {
     let mixed = CertificateFiles { key_file: other.files(&folder, "2").key_file, ..good.clone() };
     let text = CertificateFiles { cert_file: folder.write("3.pem", "no certificate"), ..good.clone() };
     let gone = CertificateFiles { key_file: "/nowhere/key".to_owned(), ..good };
-    let listeners = [(Some(Arc::new(written(vec![mixed, text, gone]))), vec![Http1])];
+    let listeners = [listener(written(vec![mixed, text, gone]), &[Http1])];
     let clock = Clock::manual(NOW);
     let why = Tls::new(&listeners, Duration::from_secs(5), clock, Arc::default()).unwrap_err();
     assert_eq!(why.lines().count(), 3, "{why}");

@@ -31,7 +31,9 @@ pub(super) fn listeners(whole: &Whole<'_>, services: &mut Services, bench: &Benc
     }
     let written = whole.root.members("listeners", &whole.top.listeners);
     written
-        .filter_map(|(written, node)| listener(written, node, &mut taken, whole, services, bench).map(Arc::new))
+        .filter_map(|(written, node)| {
+            listener(written, node, &mut taken, whole, services, bench).map(Arc::new)
+        })
         .collect()
 }
 
