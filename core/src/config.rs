@@ -31,6 +31,8 @@ mod yaml;
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use self::{
     document::Whole,
     findings::Findings,
@@ -54,6 +56,11 @@ pub enum Host {
 pub trait Files {
     /// The text of a file.
     fn read(&self, name: &str) -> Result<String, String>;
+    /// The text of a file that may hold a secret, of which only the kind is asked. It is wiped after use, and no bundle
+    /// takes it along.
+    fn look(&self, name: &str) -> Result<Zeroizing<String>, String> {
+        self.read(name).map(Zeroizing::new)
+    }
     /// The files a glob stands for, sorted; just the name itself where it is no glob.
     fn expand(&self, pattern: &str) -> Result<Vec<String>, String>;
 }

@@ -30,6 +30,7 @@ mod identity_token;
 pub mod job;
 pub mod keys;
 pub mod listener;
+pub mod listener_tls;
 pub mod meter;
 mod overload;
 pub mod password;

@@ -6,10 +6,8 @@ use std::{net::SocketAddr, sync::Arc};
 use ipnet::IpNet;
 
 use crate::{
-    config::{
-        document::{ListenerTls, ProxyVersion},
-        node::Span,
-    },
+    config::{document::ProxyVersion, node::Span},
+    listener_tls::ListenerTls,
     route::{HostPattern, Hosts},
     upstream::Service,
 };
@@ -20,7 +18,7 @@ pub struct Listener {
     /// Where.
     pub address: Address,
     /// How TLS ends here; without it, nothing is encrypted.
-    pub tls: Option<ListenerTls>,
+    pub tls: Option<Arc<ListenerTls>>,
     /// What is spoken.
     pub speaks: Speaks,
     /// Which hosts are served; all when absent.

@@ -23,5 +23,6 @@ mod notice;
 mod password;
 pub mod server;
 pub mod sign;
+pub mod tls;
 pub mod trails;
 pub mod verify;

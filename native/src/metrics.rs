@@ -5,6 +5,7 @@
 
 mod keys;
 mod store;
+mod tls;
 
 use std::{
     fmt::{self, Write},
@@ -17,7 +18,8 @@ use std::{
 use tollgate_core::{event::Event, keys::Standing};
 
 pub(crate) use self::store::Failed;
-pub use self::store::StoreMetrics;
+pub(crate) use self::tls::Failed as TlsFailed;
+pub use self::{store::StoreMetrics, tls::TlsMetrics};
 use crate::log::AccessLog;
 
 /// The content type of [`Metrics::render`].
@@ -80,6 +82,7 @@ pub struct Metrics {
     pub(crate) jobs_dropped: Count,
     log_lost: Arc<Count>,
     store: Arc<StoreMetrics>,
+    pub(crate) tls: TlsMetrics,
 }
 
 impl Metrics {
@@ -125,7 +128,8 @@ impl Metrics {
         let _ = self
             .write(&mut text)
             .and_then(|()| keys::write(&mut text, keys))
-            .and_then(|()| self.store.write(&mut text));
+            .and_then(|()| self.store.write(&mut text))
+            .and_then(|()| self.tls.write(&mut text));
         text
     }
 
@@ -172,6 +176,11 @@ impl Metrics {
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+/// A text as the value of a label.
+fn escaped(label: &str) -> String {
+    label.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 /// Counts as long as it lives.

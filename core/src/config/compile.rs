@@ -8,6 +8,7 @@ mod identity_token;
 mod kinds;
 mod link;
 mod listener;
+mod listener_tls;
 mod route;
 mod told;
 
@@ -46,6 +47,8 @@ struct Bench<'b> {
     findings: &'b Findings,
     /// Whether there are expressions.
     expressions: Cell<bool>,
+    /// Whether any listener asks clients for certificates.
+    client_auth: bool,
 }
 
 impl Bench<'_> {
@@ -126,7 +129,9 @@ pub(super) fn compile(
     host: Host,
     findings: &Findings,
 ) -> Option<Gateway> {
-    let bench = Bench { files, sources, complete, host, findings, expressions: Cell::new(false) };
+    let client_auth = listener_tls::asks_clients(whole);
+    let bench =
+        Bench { files, sources, complete, host, findings, expressions: Cell::new(false), client_auth };
     let folder = |span: Span, name: &str| bench.beside(span, name);
     let mut services = Services::compile(whole, complete, &folder, files, host, findings);
     let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use tollgate_core::keys::Standing;
 
-use super::family;
+use super::{escaped, family};
 
 /// A family of numbers, one for each source that has it.
 type Family = (&'static str, &'static str, &'static str, fn(&Standing) -> Option<u64>);
@@ -42,10 +42,6 @@ pub(super) fn write(out: &mut String, standings: &[Standing]) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-fn escaped(label: &str) -> String {
-    label.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Bench;
+use super::{Bench, listener_tls::listener_tls};
 use crate::{
     config::{
         Host,
@@ -31,7 +31,9 @@ pub(super) fn listeners(whole: &Whole<'_>, services: &mut Services, bench: &Benc
     }
     let written = whole.root.members("listeners", &whole.top.listeners);
     written
-        .filter_map(|(written, node)| listener(written, node, &mut taken, services, bench).map(Arc::new))
+        .filter_map(|(written, node)| {
+            listener(written, node, &mut taken, whole, services, bench).map(Arc::new)
+        })
         .collect()
 }
 
@@ -39,17 +41,19 @@ fn listener(
     written: &Written,
     node: &Node,
     taken: &mut Vec<(Address, Span)>,
+    whole: &Whole<'_>,
     services: &mut Services,
     bench: &Bench<'_>,
 ) -> Option<Listener> {
     let address = address(&written.address, node.get("address").unwrap_or(node), taken, bench);
     let hosts = super::route::hosts(node, &written.hosts, bench);
+    let tls = listener_tls(written, node, whole, bench).map(Arc::new);
     let speaks = speaks(written, node, bench);
     let proxies = proxies(written, node, bench);
     let forward = written.tcp.as_ref().map(|tcp| forward(tcp, written, node, services, bench));
     Some(Listener {
         address: address?,
-        tls: written.tls.clone(),
+        tls,
         speaks: speaks?,
         hosts: hosts.map(|hosts| (!hosts.is_empty()).then(|| Arc::new(ServedHosts::new(hosts))))?,
         proxies: proxies?,

@@ -25,11 +25,13 @@ pub(super) fn mtls(
     identity_headers: &mut Vec<HeaderName>,
     bench: &Bench<'_>,
 ) -> Option<Mtls> {
-    if bench.host == Host::Native {
-        let message =
-            "`Mtls` is not for the native host yet: it does not end TLS, so it sees no client certificates";
+    // Who can't be asked for a certificate would be refused, always.
+    if bench.host == Host::Native && !bench.client_auth {
+        let message = "`Mtls` judges client certificates, and no listener asks for any";
         let problem = Problem::error(node.span_of("type"), message);
-        bench.note(problem.cure("use `Hmac`, `ApiKey` or `JWT_Validation`, or Workers"));
+        bench.miss(problem.cure(
+            "add `client_auth: {ca_file: …}` to the `tls` of a listener, with the authorities that vouch for clients",
+        ));
         return None;
     }
     bench.not_empty(node, "certificates");
