@@ -29,6 +29,7 @@ pub mod identity;
 mod identity_token;
 pub mod job;
 pub mod keys;
+pub mod malformed;
 pub mod meter;
 pub mod password;
 pub mod path;

@@ -25,3 +25,4 @@ pub mod server;
 pub mod sign;
 pub mod trails;
 pub mod verify;
+pub mod wire;

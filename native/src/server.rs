@@ -27,14 +27,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::Request;
+use http::{Request, request};
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::sync::{mpsc as channel, watch};
 use tollgate_core::{gateway::Gateway, host::Peer, pipeline};
 
 use self::{
-    handler::Handler,
+    handler::{Both, Handler},
     worker::{Life, Phase, Worker},
 };
 use crate::{body::NativeBody, host::NativeHost, metrics::Metrics};
@@ -131,10 +131,17 @@ impl Server {
     /// Answers from now on, each request with the configuration that is in force when it arrives.
     pub fn start(self, gateway: Snapshot, host: NativeHost) -> Result<Running, ServerError> {
         let metrics = host.metrics().clone();
-        self.start_with(metrics, move |peer: Arc<Peer>, request: Request<Incoming>| {
+        let refuse = {
+            let (gateway, host) = (gateway.clone(), host.clone());
+            move |peer: &Peer, head: &request::Parts, fault| {
+                pipeline::refuse(&gateway.load(), &host, peer, head, fault)
+            }
+        };
+        let answer = move |peer: Arc<Peer>, request: Request<Incoming>| {
             let (gateway, host) = (gateway.load_full(), host.clone());
             async move { pipeline::handle(&gateway, &host, &peer, request.map(NativeBody::from)).await }
-        })
+        };
+        self.start_with(metrics, Both { answer, refuse })
     }
 
     /// Answers with `handler`.

@@ -9,8 +9,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, select, sync::watch, time::sleep};
 use tollgate_core::host::Peer;
@@ -22,16 +23,24 @@ use super::{
     socket::{Slot, Socket},
     worker::{Phase, Worker},
 };
-use crate::metrics::{Gauged, Metrics};
+use crate::{
+    metrics::{Gauged, Metrics},
+    wire::{check::Check, verdict::Verdict},
+};
 
-/// How long the first request on a new connection may be on its way, when the server ends.
-const FIRST_REQUEST: Duration = Duration::from_millis(500);
+/// How long a request may be on its way, when the server ends: the first on a new connection, and one whose head has begun
+/// to arrive.
+const REQUEST: Duration = Duration::from_millis(500);
+
+/// How large a head may be in all. Twice what core allows for its fields, as core counts only these.
+pub(super) fn max_head(limits: &Limits) -> usize {
+    limits.max_header_bytes.saturating_mul(2).max(16 << 10)
+}
 
 /// How hyper shall speak.
 pub(super) fn protocol(limits: &Limits) -> http1::Builder {
-    // Twice, as core may count the head differently. Beyond that hyper's answer must do, without a word on
-    // what was wrong.
-    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
+    // More than the check lets through.
+    let max_head = max_head(limits).saturating_add(1);
     let mut protocol = http1::Builder::new();
     protocol
         .half_close(false)
@@ -52,13 +61,29 @@ pub(super) async fn serve<H: Handler>(
     mut phases: watch::Receiver<Phase>,
 ) {
     let pace = Arc::new(Pace::new());
-    let socket = TokioIo::new(Socket::new(stream, pace.clone(), slot));
+    let verdict = Arc::new(Verdict::default());
+    let check = Check::new(worker.max_head, verdict.clone());
+    let socket = TokioIo::new(Socket::new(stream, pace.clone(), check, slot));
     let service = {
         let (worker, pace) = (worker.clone(), pace.clone());
-        service_fn(move |request| {
+        service_fn(move |request: Request<Incoming>| {
             let flight = Flight::begin(&pace, &worker.metrics);
-            let answer = worker.handler.answer(peer.clone(), request);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight { body, _flight: flight })) }
+            let outcome = match verdict.next() {
+                None => Ok(worker.handler.answer(peer.clone(), request)),
+                Some(fault) => {
+                    worker.metrics.malformed.up();
+                    Err(worker.handler.refuse(&peer, &request.into_parts().0, fault))
+                }
+            };
+            let verdict = verdict.clone();
+            async move {
+                let response = match outcome {
+                    Ok(answer) => answer.await.map(Some),
+                    Err(refused) => refused,
+                };
+                verdict.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+                Ok::<_, Infallible>(response.map(|body| InFlight { body, _flight: flight }))
+            }
         })
     };
     let mut connection = pin!(worker.protocol.serve_connection(socket, service).with_upgrades());
@@ -89,11 +114,11 @@ pub(super) async fn serve<H: Handler>(
 }
 
 /// Ends when the client is to be told that the server ends. hyper would close a connection at once to which
-/// a request may be on its way, so one that is new gets a moment.
+/// a request may be on its way, and of a head that is not complete it knows nothing. So such a one gets a moment.
 async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
     Phase::Draining.reached(phases).await;
-    if pace.is_fresh() {
-        sleep(FIRST_REQUEST).await;
+    if pace.is_awaited() {
+        sleep(REQUEST).await;
     }
 }
 
@@ -124,7 +149,8 @@ impl Drop for Flight {
 
 /// An answer's body, which ends the flight when it ends.
 struct InFlight<B> {
-    body: B,
+    /// None where nothing but a head is answered.
+    body: Option<B>,
     _flight: Flight,
 }
 
@@ -136,14 +162,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for InFlight<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), B::size_hint)
     }
 }

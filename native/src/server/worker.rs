@@ -48,6 +48,7 @@ pub(super) struct Life {
 pub(super) struct Worker<H> {
     pub(super) handler: H,
     pub(super) protocol: http1::Builder,
+    pub(super) max_head: usize,
     pub(super) allowance: Allowance,
     pub(super) metrics: Arc<Metrics>,
     pub(super) slots: Arc<Semaphore>,
@@ -60,6 +61,7 @@ impl<H: Handler> Worker<H> {
         Self {
             handler,
             protocol: connection::protocol(&limits),
+            max_head: connection::max_head(&limits),
             allowance: Allowance::of(&limits),
             metrics,
             slots: Arc::new(Semaphore::new(max_connections)),
