@@ -31,6 +31,7 @@ pub mod job;
 pub mod keys;
 pub mod listener;
 pub mod listener_tls;
+pub mod malformed;
 pub mod meter;
 mod overload;
 pub mod password;

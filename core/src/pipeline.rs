@@ -19,7 +19,7 @@ mod vouch;
 
 use std::pin::pin;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 
 use self::{account::Account, enter::Entrance};
 use crate::{
@@ -28,7 +28,8 @@ use crate::{
     event::Event,
     facts::Facts,
     gateway::Gateway,
-    host::{Host, Peer},
+    host::{Host, Peer, Timestamp},
+    malformed::Fault,
     policy::{compression, limit::Drawn, ttl},
     refusal::{Addressee, Refusal},
     route::Found,
@@ -89,12 +90,80 @@ pub async fn handle<H: Host>(
     }
     drop(place);
     let entrance = entered.as_ref().ok();
+    finish(
+        Ending {
+            gateway,
+            host,
+            peer,
+            method: &method,
+            uri: &uri,
+            entrance,
+            request_id: &request_id,
+            shows_trail,
+            now,
+        },
+        account,
+        outcome,
+    )
+}
+
+/// Answers what came in the place of a request: bytes that are none, of which `head` is as much as could be read. The
+/// answer ends the connection; like any other it is decorated and recorded.
+pub fn refuse<H: Host>(
+    gateway: &Gateway,
+    host: &H,
+    peer: &Peer,
+    head: &http::request::Parts,
+    fault: Fault,
+) -> Response<H::Body> {
+    let now = host.now();
+    // Nobody is believed who writes such a head: not a trusted proxy, and nobody who has a pass.
+    let request_id = request_id(&head.headers, false, || host.random());
+    let mut account = Account::new(host.wants_trail(head));
+    let refused = Err(Refusal::Malformed(fault));
+    account.note(|| enter::step(gateway, peer, &head.method, &head.uri, &refused));
+    let outcome = refused.map(|_: Entrance<'_>| Response::new(H::Body::empty()));
+    let (method, uri) = (&head.method, &head.uri);
+    let ending = Ending {
+        gateway,
+        host,
+        peer,
+        method,
+        uri,
+        entrance: None,
+        request_id: &request_id,
+        shows_trail: false,
+        now,
+    };
+    finish(ending, account, outcome)
+}
+
+/// What the end of a request needs to know of its beginning.
+struct Ending<'e, H> {
+    gateway: &'e Gateway,
+    host: &'e H,
+    peer: &'e Peer,
+    method: &'e Method,
+    uri: &'e Uri,
+    entrance: Option<&'e Entrance<'e>>,
+    request_id: &'e HeaderValue,
+    shows_trail: bool,
+    now: Timestamp,
+}
+
+/// The answer, whoever made it: decorated and recorded.
+fn finish<H: Host>(
+    ending: Ending<'_, H>,
+    mut account: Account<'_>,
+    outcome: Result<Response<H::Body>, Refusal>,
+) -> Response<H::Body> {
+    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, now } = ending;
     let hostname = entrance.map_or("", |entrance| &entrance.host);
     let mut refusal = None;
     let mut response = outcome.unwrap_or_else(|refused| {
         refusal = Some(refused.code());
         let realm = gateway.public_domain.as_deref().unwrap_or(hostname);
-        refused.into_response(Addressee { request_id: &request_id, realm, head: method == Method::HEAD })
+        refused.into_response(Addressee { request_id, realm, head: *method == Method::HEAD })
     });
     decorate(response.headers_mut(), &account, request_id.clone());
     account.note(|| answer_step(gateway, response.status(), refusal));
@@ -106,7 +175,7 @@ pub async fn handle<H: Host>(
         took_ms: host.now().saturating_sub(now),
         request_id: request_id.to_str().unwrap_or_default(),
         client: entrance.map_or(peer.address, |entrance| entrance.client),
-        method: &method,
+        method,
         host: hostname,
         path: entrance.map_or_else(|| uri.path(), |entrance| &entrance.path.text),
         route: account.route.map(|route| route.pattern.as_str()),

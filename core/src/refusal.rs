@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     body::Body,
     host::{HostError, HostErrorKind},
+    malformed::Fault,
     path::BadPath,
     policy::{
         hmac, hmac::SignatureFault, jwt_validation::TokenFault, limit::Drawn, mtls, oauth_introspection,
@@ -20,6 +21,12 @@ use crate::{
 /// Why a request is not answered by its service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
+    /// The bytes of its head are no request that everybody reads alike.
+    Malformed(Fault),
+    /// A method that is none, or is written so that others might take it for another.
+    Method,
+    /// An expectation that is not understood here.
+    Expectation,
     /// The path has no normal form.
     Path(BadPath),
     /// An encoded separator in the path, on a route that does not allow it.
@@ -191,6 +198,17 @@ impl Refusal {
 
     fn parts(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::Malformed(fault) => fault.parts(),
+            Self::Method => (
+                StatusCode::BAD_REQUEST,
+                "request.bad_method",
+                "Methods are written in capital letters, digits, `-` and `_`.",
+            ),
+            Self::Expectation => (
+                StatusCode::EXPECTATION_FAILED,
+                "request.expectation",
+                "Nothing can be expected here but 100-continue.",
+            ),
             Self::Path(_) => {
                 (StatusCode::BAD_REQUEST, "request.bad_path", "The path of the request is malformed.")
             }
@@ -439,7 +457,15 @@ impl Refusal {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // A connection whose framing can't be trusted is not used again.
-            Self::Framing | Self::BodyTooLarge | Self::BodyBroken | Self::UnprovenBody => {
+            Self::Malformed(_)
+            | Self::Method
+            | Self::Expectation
+            | Self::Host
+            | Self::Tunnel
+            | Self::Framing
+            | Self::BodyTooLarge
+            | Self::BodyBroken
+            | Self::UnprovenBody => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

@@ -26,3 +26,4 @@ pub mod sign;
 pub mod tls;
 pub mod trails;
 pub mod verify;
+pub mod wire;

@@ -37,7 +37,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::Request;
+use http::{Request, request};
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::sync::{mpsc as channel, watch};
@@ -51,7 +51,7 @@ use tollgate_core::{
 
 use self::{
     bind::All,
-    handler::Handler,
+    handler::{Both, Handler},
     worker::{Life, Phase, Worker},
 };
 use crate::{body::NativeBody, host::NativeHost, metrics::Metrics};
@@ -166,11 +166,18 @@ impl Server {
     pub fn start(self, gateway: Snapshot, host: NativeHost) -> Result<Running, ServerError> {
         let metrics = host.metrics().clone();
         let least = self.limits.min_bytes_per_second;
-        self.start_with(metrics, move |peer: Arc<Peer>, request: Request<Incoming>| {
+        let refuse = {
+            let (gateway, host) = (gateway.clone(), host.clone());
+            move |peer: &Peer, head: &request::Parts, fault| {
+                pipeline::refuse(&gateway.load(), &host, peer, head, fault)
+            }
+        };
+        let answer = move |peer: Arc<Peer>, request: Request<Incoming>| {
             let (gateway, host) = (gateway.load_full(), host.clone());
             let request = request.map(|body| NativeBody::from(body).at_least(least));
             async move { pipeline::handle(&gateway, &host, &peer, request).await }
-        })
+        };
+        self.start_with(metrics, Both { answer, refuse })
     }
 
     /// Answers with `handler`.

@@ -54,7 +54,9 @@ pub(super) async fn attempt<H: Host>(
     account: &mut Account<'_>,
 ) -> Result<Response<H::Body>, Refusal> {
     let endpoint = outgoing.route.service.choose().ok_or(Refusal::BadGateway)?;
-    let upgrade = hop_by_hop::upgrade(&head.headers);
+    // RFC 9110 §7.8: in HTTP/1.0 the field means nothing.
+    let upgrade =
+        if head.version == http::Version::HTTP_10 { None } else { hop_by_hop::upgrade(&head.headers) };
     prepare(context, &outgoing, endpoint, &mut head, upgrade.as_ref()).inspect_err(|_| {
         account.detail = Some("the target for the service can't be written".to_owned());
     })?;

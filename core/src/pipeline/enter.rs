@@ -15,6 +15,9 @@ use crate::{
     transform::{hygiene, trace_context},
 };
 
+/// No method that is registered has half as many letters.
+const MAX_METHOD: usize = 32;
+
 /// A request that may be looked at further.
 #[derive(Debug)]
 pub(super) struct Entrance<'r> {
@@ -41,6 +44,9 @@ pub(super) fn enter<'r>(
     now: Timestamp,
 ) -> Result<Entrance<'r>, Refusal> {
     let limits = &gateway.limits;
+    if !is_plain(&head.method) {
+        return Err(Refusal::Method);
+    }
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target as u64 > limits.max_target_bytes {
         return Err(Refusal::TargetTooLong);
@@ -59,6 +65,9 @@ pub(super) fn enter<'r>(
         return Err(Refusal::Tunnel);
     }
     check_framing(head, limits.max_body_bytes)?;
+    if needs_hygiene {
+        check_expectation(head)?;
+    }
     let host_field = host_field.as_ref().map_err(Clone::clone)?;
     let host = host_field.to_str().ok().and_then(normalised_host).ok_or(Refusal::Host)?;
     if gateway.only_host.as_deref().is_some_and(|only| only != host) {
@@ -110,6 +119,24 @@ pub(super) fn step(
                 format!("{method} {} is no request to look at further: {}", uri.path(), refusal.detail());
             Step::new("request", at, Said::new(Verdict::Refuse, text).fact("refusal", refusal.code()))
         }
+    }
+}
+
+/// Methods are told apart by case (RFC 9110 §9.1), but not by everybody: `post` must not slip past a rule about `POST`
+/// to a service that takes it for one.
+fn is_plain(method: &Method) -> bool {
+    let fine = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    method.as_str().len() <= MAX_METHOD && method.as_str().bytes().all(fine)
+}
+
+/// RFC 9110 §10.1.1: what else is expected may be answered 417, and would not be met by passing it on.
+fn check_expectation(head: &request::Parts) -> Result<(), Refusal> {
+    let fine = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    let mut lines = head.headers.get_all(header::EXPECT).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(()),
+        (Some(value), None) if fine(value) => Ok(()),
+        _ => Err(Refusal::Expectation),
     }
 }
 

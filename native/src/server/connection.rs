@@ -27,8 +27,9 @@ use super::{
 };
 use crate::{idle::span, metrics::Metrics};
 
-/// How long the first request on a new connection may be on its way, when the server ends.
-const FIRST_REQUEST: Duration = Duration::from_millis(500);
+/// How long a request may be on its way, when the server ends: the first on a new connection, and one whose head has begun
+/// to arrive.
+const REQUEST: Duration = Duration::from_millis(500);
 
 /// Whom all requests of a connection come from.
 pub(super) struct Client {
@@ -140,15 +141,15 @@ fn version(begun: &[u8]) -> Option<Version> {
 /// Ends when a connection that has not come to a request is in the way of the server's end.
 async fn leave(phases: &mut watch::Receiver<Phase>) {
     Phase::Draining.reached(phases).await;
-    sleep(FIRST_REQUEST).await;
+    sleep(REQUEST).await;
 }
 
 /// Ends when the client is to be told that the server ends. hyper would close a connection at once to which
-/// a request may be on its way, so one that is new gets a moment.
+/// a request may be on its way, and of a head that is not complete it knows nothing. So such a one gets a moment.
 pub(super) async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
     Phase::Draining.reached(phases).await;
-    if pace.is_fresh() {
-        sleep(FIRST_REQUEST).await;
+    if pace.is_awaited() {
+        sleep(REQUEST).await;
     }
 }
 

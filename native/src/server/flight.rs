@@ -46,14 +46,15 @@ impl Drop for Flight {
 
 /// An answer's body, which ends the flight when it ends.
 pub(super) struct InFlight<B> {
-    body: B,
+    /// None where nothing but a head is answered.
+    body: Option<B>,
     flight: Flight,
     /// How much was handed over last.
     handed: usize,
 }
 
 impl<B> InFlight<B> {
-    pub(super) fn new(body: B, flight: Flight) -> Self {
+    pub(super) fn new(body: Option<B>, flight: Flight) -> Self {
         Self { body, flight, handed: 0 }
     }
 }
@@ -72,7 +73,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for InFlight<B> {
         if let Some(flow) = flow {
             flow.took(std::mem::take(&mut this.handed), || pace.now());
         }
-        let polled = Pin::new(&mut this.body).poll_frame(context);
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
         if let (Some(flow), Poll::Ready(Some(Ok(frame)))) = (flow, &polled) {
             this.handed = frame.data_ref().map_or(0, Bytes::len);
             flow.waits(|| pace.now());
@@ -81,10 +83,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for InFlight<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), B::size_hint)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
+use http::StatusCode;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -18,12 +19,17 @@ use super::{
     socket::{Slot, Socket, Watch},
     worker::{Life, Worker},
 };
+use crate::wire::{check::Check, verdict::Verdict};
+
+/// How large a head may be in all. Twice what core allows for its fields, as core counts only these.
+pub(super) fn max_head(limits: &Limits) -> usize {
+    limits.max_header_bytes.saturating_mul(2).max(16 << 10)
+}
 
 /// How hyper shall speak.
 pub(super) fn protocol(limits: &Limits) -> http1::Builder {
-    // Twice, as core may count the head differently. Beyond that hyper's answer must do, without a word on
-    // what was wrong.
-    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
+    // More than the check lets through.
+    let max_head = max_head(limits).saturating_add(1);
     let mut protocol = http1::Builder::new();
     protocol
         .half_close(false)
@@ -44,14 +50,30 @@ pub(super) async fn serve<H: Handler>(
     life: &Life,
 ) {
     let pace = Arc::new(Pace::new());
-    let socket = TokioIo::new(Socket::new(stream, pace.clone(), Watch::Nothing, slot));
+    let verdict = Arc::new(Verdict::default());
+    let check = Check::new(max_head(&worker.limits), verdict.clone());
+    let socket = TokioIo::new(Socket::new(stream, pace.clone(), Watch::Http1(check), slot));
     let service = {
         let (worker, pace) = (worker.clone(), pace.clone());
         service_fn(move |mut request| {
             let flight = Flight::begin(&pace, &worker.metrics);
             client.introduce(&mut request);
-            let answer = worker.handler.answer(client.peer.clone(), request);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| InFlight::new(body, flight))) }
+            let outcome = match verdict.next() {
+                None => Ok(worker.handler.answer(client.peer.clone(), request)),
+                Some(fault) => {
+                    worker.metrics.malformed.up();
+                    Err(worker.handler.refuse(&client.peer, &request.into_parts().0, fault))
+                }
+            };
+            let verdict = verdict.clone();
+            async move {
+                let response = match outcome {
+                    Ok(answer) => answer.await.map(Some),
+                    Err(refused) => refused,
+                };
+                verdict.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+                Ok::<_, Infallible>(response.map(|body| InFlight::new(body, flight)))
+            }
         })
     };
     let mut connection = pin!(worker.http1.serve_connection(socket, service).with_upgrades());

@@ -15,6 +15,7 @@ use super::{
     flight::{Flight, InFlight},
     frames::Frames,
     handler::Handler,
+    http1::max_head,
     pace::Pace,
     socket::{Slot, Socket, Watch},
     websocket,
@@ -39,7 +40,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How hyper shall speak.
 pub(super) fn protocol(limits: &Limits) -> Protocol {
     // As in HTTP/1.1: core's own bound, told with a reason, is below.
-    let max_head = limits.max_header_bytes.saturating_mul(2).max(16 << 10);
+    let max_head = max_head(limits);
     let mut protocol = http2::Builder::new(TokioExecutor::new());
     protocol
         .timer(TokioTimer::new())
@@ -81,7 +82,7 @@ pub(super) async fn serve<H: Handler>(
                     Some(opening) => opening.fold(answer),
                     None => answer,
                 };
-                Ok::<_, Infallible>(answer.map(|body| InFlight::new(body, flight)))
+                Ok::<_, Infallible>(answer.map(|body| InFlight::new(Some(body), flight)))
             }
         })
     };

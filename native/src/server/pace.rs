@@ -198,9 +198,9 @@ impl Pace {
                 || self.streams().iter().any(|flow| flow.is_too_slow(least, now)))
     }
 
-    /// Whether nothing has ever arrived.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.doing() == Doing::Fresh
+    /// Whether a request may be on its way: its head has begun to arrive, or nothing has ever arrived.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self.doing(), Doing::Head | Doing::Fresh)
     }
 
     /// Ends when the client has taken longer than allowed, or half as long again.
@@ -269,12 +269,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_may_not_come_in_drops() {
         let pace = Pace::new();
-        assert!(pace.is_fresh());
+        assert_eq!(pace.doing(), Doing::Fresh);
         for _ in 0..9 {
             pass(1).await;
             pace.arrived();
         }
-        assert!(!pace.is_fresh());
+        assert_eq!(pace.doing(), Doing::Head);
+        assert!(pace.is_awaited());
         assert_eq!(exceeded(&pace).await, None);
         pass(1).await;
         assert_eq!(exceeded(&pace).await, Some(Exceeded::Head));

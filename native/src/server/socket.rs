@@ -7,15 +7,21 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
 };
 
 use super::{crowd::Guest, frames::Frames, pace::Pace, worker::Alive};
-use crate::metrics::Gauged;
+use crate::{metrics::Gauged, wire::check::Check};
+
+/// How long a client whose bytes were refused may take to stop sending. Closing earlier would take the answer away
+/// from under it: bytes that nobody has read make a close a reset.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What an open connection takes: one of the connections that there may be, in all and for its client.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ pub(super) struct Slot {
 /// What looks at the bytes that come, before they are understood.
 #[derive(Debug)]
 pub(super) enum Watch {
-    Nothing,
+    Http1(Check),
     Http2(Frames),
 }
 
@@ -38,12 +44,21 @@ pub(super) struct Socket<T> {
     stream: T,
     pace: Arc<Pace>,
     watch: Watch,
+    farewell: Option<Pin<Box<Sleep>>>,
     _slot: Slot,
 }
 
 impl<T> Socket<T> {
     pub(super) fn new(stream: T, pace: Arc<Pace>, watch: Watch, slot: Slot) -> Self {
-        Self { stream, pace, watch, _slot: slot }
+        Self { stream, pace, watch, farewell: None, _slot: slot }
+    }
+
+    /// Whether bytes were refused, so that the client may still be sending.
+    fn has_refused(&self) -> bool {
+        match &self.watch {
+            Watch::Http1(check) => check.is_over() || check.broken().is_some(),
+            Watch::Http2(_) => false,
+        }
     }
 
     fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -56,35 +71,83 @@ impl<T> Socket<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> Socket<T> {
+    /// Ends when the client has ended too, or has had time to.
+    fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let over = self.farewell.get_or_insert_with(|| Box::pin(sleep(FAREWELL)));
+        let mut scrap = [0; 1024];
+        while over.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// HTTP/1: nothing is read that was not looked at.
+    fn poll_checked(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Watch::Http1(check) = &mut self.watch else { return Poll::Ready(Ok(())) };
+        loop {
+            let checked = check.ready();
+            if !checked.is_empty() {
+                let length = checked.len().min(buffer.remaining());
+                buffer.put_slice(&checked[..length]);
+                check.gave(length);
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(why) = check.broken() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+            }
+            if !check.has_room() {
+                // hyper reads again when it has answered.
+                return Poll::Pending;
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            if buffer.filled().len() == before {
+                // To hyper this would be the end of the answer too, which says why there is none to the rest.
+                return if check.is_over() { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            self.pace.arrived();
+            let good = check.inspect(&buffer.filled()[before..]);
+            buffer.set_filled(before + good);
+            if good > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// HTTP/2: what is asked for is counted.
+    fn poll_counted(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let Watch::Http2(frames) = &mut self.watch else { return Poll::Ready(Ok(())) };
+        let pace = &self.pace;
+        if let Err(flood) = frames.inspect(&buffer.filled()[before..], || pace.now()) {
+            pace.flooded();
+            return Poll::Ready(Err(io::Error::other(format!("{flood:?}"))));
+        }
+        pace.head(frames.within_head());
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let this = &mut *self;
-        let came = buffer.filled().get(before..).unwrap_or_default();
-        if came.is_empty() {
-            return Poll::Ready(Ok(()));
+        match &self.watch {
+            Watch::Http1(_) => self.poll_checked(context, buffer),
+            Watch::Http2(_) => self.poll_counted(context, buffer),
         }
-        match &mut this.watch {
-            Watch::Nothing => this.pace.arrived(),
-            Watch::Http2(frames) => {
-                let pace = &this.pace;
-                if let Err(flood) = frames.inspect(came, || pace.now()) {
-                    pace.flooded();
-                    return Poll::Ready(Err(io::Error::other(format!("{flood:?}"))));
-                }
-                pace.head(frames.within_head());
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -118,6 +181,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.farewell.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        if self.has_refused() {
+            ready!(self.poll_farewell(context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
