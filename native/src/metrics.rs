@@ -76,6 +76,8 @@ pub struct Metrics {
     pub(crate) shed: Count,
     /// Connections that were closed because their address had as many as it may have.
     pub(crate) crowded: Count,
+    /// Connections that should have begun with a proxy's word on whose they are, and did not.
+    pub(crate) unannounced: Count,
     /// Times at which the system had no connection to give.
     pub(crate) accept_failures: Count,
     /// Deferred jobs for which there was no room.
@@ -149,6 +151,7 @@ impl Metrics {
             ("flooded", &self.flooded),
             ("shed", &self.shed),
             ("crowded", &self.crowded),
+            ("unannounced", &self.unannounced),
         ] {
             writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.get())?;
         }

@@ -54,7 +54,7 @@ use self::{
     handler::{Both, Handler},
     worker::{Life, Phase, Worker},
 };
-use crate::{body::NativeBody, host::NativeHost, metrics::Metrics};
+use crate::{body::NativeBody, host::NativeHost, metrics::Metrics, tls::Tls};
 
 /// The configuration in force. It is replaced as a whole; a request keeps the one it began with.
 pub type Snapshot = Arc<ArcSwap<Gateway>>;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub threads: usize,
     /// What clients may use of this process.
     pub limits: Limits,
+    /// TLS of these listeners; needed where one of them has any.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// What clients may use of this process before core has seen a request.
@@ -128,6 +130,12 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A listener has TLS, and nobody has read its certificates.
+    #[error("cannot listen on {address}: there is no TLS for it")]
+    NoTls {
+        /// The address.
+        address: Address,
+    },
     /// There is no address.
     #[error("no address to listen on")]
     NoAddress,
@@ -153,7 +161,7 @@ impl Server {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let bound = bind::all(&settings.listeners, threads, &settings.limits)?;
+        let bound = bind::all(&settings.listeners, settings.tls.as_deref(), threads, &settings.limits)?;
         Ok(Self { bound, limits: settings.limits.clone() })
     }
 

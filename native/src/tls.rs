@@ -148,6 +148,11 @@ impl Tls {
         Ok(tls)
     }
 
+    /// Whether any listener has TLS.
+    pub fn is_used(&self) -> bool {
+        self.listeners.iter().any(Option::is_some)
+    }
+
     /// What makes connections of the listener with that number encrypted; none where they stay plain.
     pub fn acceptor(&self, listener: usize) -> Option<Acceptor> {
         let listener = self.listeners.get(listener)?.clone()?;

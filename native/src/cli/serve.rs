@@ -23,6 +23,7 @@ use crate::{
     host::{self, NativeHost},
     log::{AccessLog, Format},
     server::{self, Limits, Running, Server, Snapshot},
+    tls::Tls,
 };
 
 /// What a command line may say differently from the configuration.
@@ -85,12 +86,18 @@ impl Serving {
             Some(address) => vec![Arc::new(Listener::plain(address))],
             None => settings.listeners.clone(),
         };
+        let patience = Duration::from_millis(limits.handshake_timeout_ms);
+        let tls = Arc::new(Tls::new(&listeners, patience, clock.clone(), host.metrics().clone())?);
         let server = Server::bind(&server::Settings {
+            tls: Some(tls.clone()),
             listeners,
             limits: Limits::from(&limits),
             threads: options.threads.unwrap_or(0),
         })
         .map_err(|error| error.to_string())?;
+        if tls.is_used() {
+            runtime.spawn(tls.watch());
+        }
         let gateway: Snapshot = Arc::new(ArcSwap::from_pointee(gateway));
         let ready = Arc::new(AtomicBool::new(true));
         if let Some(admin) = &settings.admin {

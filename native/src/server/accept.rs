@@ -3,19 +3,17 @@
 
 use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use tokio::{
-    select,
-    time::{Instant, sleep},
-};
-use tollgate_core::listener::Listener;
-
 use super::{
-    bind::Listening,
+    bind::{Listening, Place},
     connection,
     handler::Handler,
     socket::Slot,
     stream::Io,
     worker::{Life, Phase, Worker},
+};
+use tokio::{
+    select,
+    time::{Instant, sleep},
 };
 
 /// How long to wait when the system has no connection to give: it is out of files or of memory.
@@ -52,9 +50,9 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: Listening,
     empty_queue(&worker, listener, &life);
 }
 
-fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Listener>, io: Io, from: IpAddr, life: &Life) {
+fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Place>, io: Io, from: IpAddr, life: &Life) {
     // Behind a proxy that tells whose connections are, they are counted when it has.
-    let guest = match &at.proxies {
+    let guest = match &at.listener.proxies {
         None => worker.crowd.enter(from),
         Some(_) => Ok(None),
     };
@@ -64,7 +62,8 @@ fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Listener>, io: Io, from
     };
     let Ok(permit) = worker.slots.clone().try_acquire_owned() else {
         worker.metrics.shed.up();
-        let is_plain = at.tls.is_none() && at.forward.is_none() && at.proxies.is_none();
+        let listener = &at.listener;
+        let is_plain = at.tls.is_none() && listener.forward.is_none() && listener.proxies.is_none();
         worker.shed.turn_away(io, is_plain);
         return;
     };

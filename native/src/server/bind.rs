@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tollgate_core::listener::{Address, Listener};
 
 use super::{Limits, ServerError, stream::Io};
+use crate::tls::{Acceptor, Tls};
 
 /// Connections that have been established and wait to be accepted. The system may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -26,10 +27,18 @@ const BACKLOG: i32 = 4096;
 /// Whose connections over sockets in the file system are: this machine's.
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// Where clients come in, and how they are received there.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) listener: Arc<Listener>,
+    /// What makes connections encrypted; without it they stay plain.
+    pub(super) tls: Option<Acceptor>,
+}
+
 /// A socket that listens, and what is spoken there.
 #[derive(Debug)]
 pub(super) struct Bound {
-    at: Arc<Listener>,
+    at: Arc<Place>,
     socket: Sock,
 }
 
@@ -42,7 +51,7 @@ enum Sock {
 /// The same within a runtime.
 #[derive(Debug)]
 pub(super) struct Listening {
-    pub(super) at: Arc<Listener>,
+    pub(super) at: Arc<Place>,
     socket: AsyncSock,
 }
 
@@ -66,11 +75,21 @@ pub(super) struct All {
 }
 
 /// A socket for each listener and each thread.
-pub(super) fn all(listeners: &[Arc<Listener>], threads: usize, limits: &Limits) -> Result<All, ServerError> {
+pub(super) fn all(
+    listeners: &[Arc<Listener>],
+    tls: Option<&Tls>,
+    threads: usize,
+    limits: &Limits,
+) -> Result<All, ServerError> {
     let mut all = All { sockets: (0..threads).map(|_| Vec::new()).collect(), ..All::default() };
     let ips: Vec<SocketAddr> = listeners.iter().filter_map(|listener| ip(&listener.address)).collect();
     let mut handed = None;
-    for listener in listeners {
+    for (number, listener) in listeners.iter().enumerate() {
+        let acceptor = tls.and_then(|tls| tls.acceptor(number));
+        if listener.tls.is_some() && acceptor.is_none() {
+            return Err(ServerError::NoTls { address: listener.address.clone() });
+        }
+        let place = Arc::new(Place { listener: listener.clone(), tls: acceptor });
         let fail = |source| ServerError::Listen { address: listener.address.clone(), source };
         let scheme = match (&listener.forward, &listener.tls) {
             (Some(_), _) => "tcp",
@@ -79,7 +98,7 @@ pub(super) fn all(listeners: &[Arc<Listener>], threads: usize, limits: &Limits) 
         };
         match &listener.address {
             Address::Ip(address) => {
-                let address = tcp(&mut all, listener, *address, &ips, limits).map_err(fail)?;
+                let address = tcp(&mut all, &place, *address, &ips, limits).map_err(fail)?;
                 all.shown.push(format!("{scheme}://{address}"));
                 all.addresses.push(address);
             }
@@ -87,7 +106,7 @@ pub(super) fn all(listeners: &[Arc<Listener>], threads: usize, limits: &Limits) 
                 let socket = unix(path).map_err(fail)?;
                 for sockets in &mut all.sockets {
                     let socket = Sock::Unix(socket.try_clone().map_err(fail)?);
-                    sockets.push(Bound { at: listener.clone(), socket });
+                    sockets.push(Bound { at: place.clone(), socket });
                 }
                 all.shown.push(format!("{scheme} over {path}"));
                 all.paths.push(path.clone());
@@ -100,7 +119,7 @@ pub(super) fn all(listeners: &[Arc<Listener>], threads: usize, limits: &Limits) 
                     }
                     for sockets in &mut all.sockets {
                         let socket = socket.try_clone().map_err(fail)?;
-                        sockets.push(Bound { at: listener.clone(), socket });
+                        sockets.push(Bound { at: place.clone(), socket });
                     }
                 }
                 all.shown.push(format!("{scheme} on the socket `{name}` of systemd"));
@@ -120,7 +139,7 @@ fn ip(address: &Address) -> Option<SocketAddr> {
 /// A socket for each thread. The address, with the port that the system chose.
 fn tcp(
     all: &mut All,
-    listener: &Arc<Listener>,
+    place: &Arc<Place>,
     address: SocketAddr,
     ips: &[SocketAddr],
     limits: &Limits,
@@ -137,7 +156,7 @@ fn tcp(
         listen(&socket, limits)?;
         let socket = StdTcp::from(socket);
         actual = socket.local_addr()?;
-        sockets.push(Bound { at: listener.clone(), socket: Sock::Tcp(socket) });
+        sockets.push(Bound { at: place.clone(), socket: Sock::Tcp(socket) });
     }
     Ok(actual)
 }
@@ -312,7 +331,7 @@ mod tests {
     }
 
     fn bind(addresses: &[SocketAddr], threads: usize) -> Result<All, ServerError> {
-        all(&listeners(addresses), threads, &Limits::default())
+        all(&listeners(addresses), None, threads, &Limits::default())
     }
 
     #[test]
@@ -356,20 +375,20 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("socket").to_str().unwrap().to_owned();
         let listener = at(&Address::Unix(path.clone()));
-        let first = all(std::slice::from_ref(&listener), 2, &Limits::default()).unwrap();
-        assert!(all(std::slice::from_ref(&listener), 2, &Limits::default()).is_err());
+        let first = all(std::slice::from_ref(&listener), None, 2, &Limits::default()).unwrap();
+        assert!(all(std::slice::from_ref(&listener), None, 2, &Limits::default()).is_err());
         drop(first);
-        assert!(all(std::slice::from_ref(&listener), 2, &Limits::default()).is_ok());
+        assert!(all(std::slice::from_ref(&listener), None, 2, &Limits::default()).is_ok());
         fs::remove_file(&path).unwrap();
         fs::write(&path, "precious").unwrap();
-        assert!(all(&[listener], 2, &Limits::default()).is_err());
+        assert!(all(&[listener], None, 2, &Limits::default()).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn a_socket_that_systemd_has_not_handed_over_is_an_error() {
-        let error = all(&[at(&Address::Systemd("web".to_owned()))], 1, &Limits::default()).unwrap_err();
+        let error = all(&[at(&Address::Systemd("web".to_owned()))], None, 1, &Limits::default()).unwrap_err();
         assert!(error.to_string().contains("systemd"), "{error}");
     }
 }

@@ -4,19 +4,21 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming};
+use ipnet::IpNet;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_rustls::server::TlsStream;
 use tollgate_core::{
-    certificate::ClientCertificate,
-    host::Peer,
-    listener::{Listener, Speaks},
+    certificate::ClientCertificate, config::document::HttpProtocol, host::Peer, listener::Speaks,
 };
 
 use super::{
+    bind::Place,
+    crowd::Guest,
     frames::PREFACE,
     handler::Handler,
     http1, http2,
@@ -25,7 +27,7 @@ use super::{
     stream::{Io, Stream},
     worker::{Life, Phase, Worker},
 };
-use crate::{idle::span, metrics::Metrics};
+use crate::{idle::span, metrics::Metrics, tls::Accepted};
 
 /// How long a request may be on its way, when the server ends: the first on a new connection, and one whose head has begun
 /// to arrive.
@@ -88,28 +90,70 @@ impl Ending {
 /// Takes a new connection on: finds out whose it is and what is spoken, and has it served.
 pub(super) async fn serve<H: Handler>(
     worker: Arc<Worker<H>>,
-    listener: Arc<Listener>,
+    at: Arc<Place>,
     io: Io,
     from: IpAddr,
-    slot: Slot,
+    mut slot: Slot,
     life: Life,
 ) {
     let mut phases = life.phases.clone();
-    let mut stream = Stream::new(io);
-    let opening = timeout(span(worker.limits.handshake_timeout_ms), open(&mut stream, listener.speaks));
+    let opening = timeout(span(worker.limits.handshake_timeout_ms), open(&worker, &at, io, from));
     let opened = select! {
         opened = opening => opened,
         () = leave(&mut phases) => return,
     };
-    let Ok(Some(version)) = opened else {
-        worker.metrics.late.up();
-        return;
+    let opened = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(reason)) => return reason.note(&worker.metrics),
+        Err(_) => return worker.metrics.late.up(),
     };
-    let peer = Arc::new(Peer::new(from, false).asking(listener.hosts.clone()));
-    let client = Client { peer, certificate: None };
-    match version {
-        Version::Http1 => http1::serve(worker, stream, client, slot, &life).await,
-        Version::Http2 => http2::serve(worker, stream, client, slot, &life).await,
+    slot.guest = opened.guest.or(slot.guest);
+    let encrypted = at.tls.is_some();
+    let peer = Peer::new(opened.from, encrypted).asking(at.listener.hosts.clone());
+    let client = Client { peer: Arc::new(peer), certificate: opened.certificate };
+    match (opened.bytes, opened.version) {
+        (Bytes::Plain(stream), Version::Http1) => http1::serve(worker, stream, client, slot, &life).await,
+        (Bytes::Plain(stream), Version::Http2) => http2::serve(worker, stream, client, slot, &life).await,
+        (Bytes::Tls(stream), Version::Http1) => http1::serve(worker, *stream, client, slot, &life).await,
+        (Bytes::Tls(stream), Version::Http2) => http2::serve(worker, *stream, client, slot, &life).await,
+    }
+}
+
+/// A connection on which requests can come.
+struct Opened {
+    bytes: Bytes,
+    version: Version,
+    from: IpAddr,
+    /// Where whose it is has only now been said.
+    guest: Option<Guest>,
+    certificate: Option<Arc<ClientCertificate>>,
+}
+
+enum Bytes {
+    Plain(Stream<Io>),
+    Tls(Box<TlsStream<Stream<Io>>>),
+}
+
+/// Why a connection ends before its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// Nothing came.
+    Silent,
+    /// It comes from where no proxy is, or does not say whose it is.
+    Unannounced,
+    /// Its client has as many as it may.
+    Crowded,
+    /// There is no encrypted connection, which was counted.
+    Unencrypted,
+}
+
+impl Reason {
+    fn note(self, metrics: &Metrics) {
+        match self {
+            Self::Silent | Self::Unencrypted => {}
+            Self::Unannounced => metrics.unannounced.up(),
+            Self::Crowded => metrics.crowded.up(),
+        }
     }
 }
 
@@ -119,8 +163,46 @@ enum Version {
     Http2,
 }
 
+/// What comes before requests: a PROXY protocol header, TLS, a preface.
+async fn open<H: Handler>(
+    worker: &Worker<H>,
+    at: &Place,
+    io: Io,
+    mut from: IpAddr,
+) -> Result<Opened, Reason> {
+    let mut stream = Stream::new(io);
+    let mut guest = None;
+    if let Some(proxies) = &at.listener.proxies {
+        from = announced(&mut stream, proxies, from).await?;
+        guest = worker.crowd.enter(from).map_err(|()| Reason::Crowded)?;
+    }
+    let speaks = at.listener.speaks;
+    let Some(tls) = &at.tls else {
+        let version = spoken(&mut stream, speaks).await.ok_or(Reason::Silent)?;
+        return Ok(Opened { bytes: Bytes::Plain(stream), version, from, guest, certificate: None });
+    };
+    let Accepted { stream, client, protocol } = tls.accept(stream).await.map_err(|_| Reason::Unencrypted)?;
+    let version = match protocol {
+        Some(HttpProtocol::Http2) => Version::Http2,
+        Some(HttpProtocol::Http1) => Version::Http1,
+        // Over TLS, HTTP/2 has to be agreed on (RFC 9113 §3.2).
+        None if speaks.http1 => Version::Http1,
+        None => return Err(Reason::Silent),
+    };
+    Ok(Opened { bytes: Bytes::Tls(Box::new(stream)), version, from, guest, certificate: client })
+}
+
+/// Whose a connection is, by its PROXY protocol header.
+async fn announced(stream: &mut Stream<Io>, proxies: &[IpNet], from: IpAddr) -> Result<IpAddr, Reason> {
+    let _ = (stream, proxies, from);
+    Err(Reason::Unannounced)
+}
+
 /// What is spoken on a connection without TLS. `None` when nothing comes.
-async fn open<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<T>, speaks: Speaks) -> Option<Version> {
+async fn spoken<T: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut Stream<T>,
+    speaks: Speaks,
+) -> Option<Version> {
     match speaks {
         Speaks { http2: false, .. } => Some(Version::Http1),
         Speaks { http1: false, .. } => Some(Version::Http2),

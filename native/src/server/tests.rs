@@ -31,7 +31,7 @@ fn start<H: Handler>(threads: usize, limits: Limits, handler: H) -> Running {
 
 fn start_counting<H: Handler>(threads: usize, limits: Limits, metrics: &Arc<Metrics>, handler: H) -> Running {
     let listeners = vec![Arc::new(Listener::plain(([127, 0, 0, 1], 0).into()))];
-    let server = Server::bind(&Settings { listeners, threads, limits }).unwrap();
+    let server = Server::bind(&Settings { listeners, threads, limits, tls: None }).unwrap();
     server.start_with(metrics.clone(), handler).unwrap()
 }
 
@@ -468,6 +468,6 @@ async fn a_server_that_is_dropped_listens_no_more() {
 
 #[test]
 fn without_an_address_there_is_no_server() {
-    let settings = Settings { listeners: vec![], threads: 1, limits: limits() };
+    let settings = Settings { listeners: vec![], threads: 1, limits: limits(), tls: None };
     assert!(matches!(Server::bind(&settings), Err(ServerError::NoAddress)));
 }

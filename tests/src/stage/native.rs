@@ -39,6 +39,7 @@ pub fn start(gateway: Gateway, settings: host::Settings) -> Result<(Running, Nat
     let server = Server::bind(&server::Settings {
         listeners: vec![Arc::new(Listener::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))],
         threads: 1,
+        tls: None,
         limits: Limits::from(gateway.limits()),
     });
     let server = server.map_err(|error| error.to_string())?;
