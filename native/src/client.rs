@@ -22,6 +22,7 @@ use tollgate_core::{
     upstream::{Endpoint, Patience},
 };
 
+pub(crate) use self::{connect::dial, tunnel::join};
 use self::{
     pool::{Lease, Pools},
     trust::Trust,

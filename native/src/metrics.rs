@@ -53,6 +53,17 @@ impl Count {
     }
 }
 
+/// Connections whose bytes are forwarded.
+#[derive(Debug, Default)]
+pub(crate) struct Forwarding {
+    /// Those that were.
+    pub(crate) forwarded: Count,
+    /// Those whose service could not be reached.
+    pub(crate) failed: Count,
+    /// Those that named nothing to go to.
+    pub(crate) nowhere: Count,
+}
+
 /// All that is counted.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -82,6 +93,7 @@ pub struct Metrics {
     pub(crate) accept_failures: Count,
     /// Deferred jobs for which there was no room.
     pub(crate) jobs_dropped: Count,
+    pub(crate) forwarding: Forwarding,
     log_lost: Arc<Count>,
     store: Arc<StoreMetrics>,
     pub(crate) tls: TlsMetrics,
@@ -154,6 +166,16 @@ impl Metrics {
             ("unannounced", &self.unannounced),
         ] {
             writeln!(out, "{name}{{reason=\"{reason}\"}} {}", count.get())?;
+        }
+        let name = "tollgate_tcp_connections_total";
+        family(out, name, "counter", "Connections of listeners that forward bytes, by what became of them.")?;
+        let forwarding = &self.forwarding;
+        for (result, count) in [
+            ("forwarded", &forwarding.forwarded),
+            ("failed", &forwarding.failed),
+            ("nowhere", &forwarding.nowhere),
+        ] {
+            writeln!(out, "{name}{{result=\"{result}\"}} {}", count.get())?;
         }
         for (name, kind, help, count) in [
             ("refusals_total", "counter", "Requests that Tollgate itself refused.", &self.refusals),

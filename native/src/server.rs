@@ -4,7 +4,8 @@
 //! one thread. The system spreads connections over the listeners (`SO_REUSEPORT`).
 //!
 //! The rooms: [`bind`] (sockets), [`worker`] (a thread), [`accept`] (from a listener to a connection), [`crowd`] and
-//! [`shed`] (who may not come in), [`connection`] (what comes before requests), [`http1`] and [`http2`] (requests),
+//! [`shed`] (who may not come in), [`connection`] (what comes before requests), [`forward`] (bytes that
+//! are none), [`http1`] and [`http2`] (requests),
 //! [`websocket`] (tunnels in HTTP/2), [`flight`] (one request), [`pace`] and [`flow`] (how long a client may take),
 //! [`frames`] (what it may ask for), [`stream`] and [`socket`] (its bytes), [`handler`] (what answers).
 
@@ -14,6 +15,7 @@ mod connection;
 mod crowd;
 mod flight;
 mod flow;
+mod forward;
 mod frames;
 mod handler;
 mod http1;

@@ -72,7 +72,7 @@ async fn start(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Resu
 }
 
 /// Connects to the first address of `host` that answers. Each gets a head start before the next.
-async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return TcpStream::connect((address, port)).await;
     }

@@ -37,7 +37,7 @@ pub(super) async fn run(downstream: OnUpgrade, upstream: OnUpgrade, lease: Lease
 
 /// Copies both ways. Returns when both sides have ended, when one has ended and the other is slow to follow,
 /// when nothing has come from either for `idle`, or when a side fails.
-async fn join(one: impl Side, two: impl Side, idle: Duration) {
+pub(crate) async fn join(one: impl Side, two: impl Side, idle: Duration) {
     let activity = Arc::new(Activity::new());
     let mut one = Watched { side: one, activity: Arc::clone(&activity) };
     let mut two = Watched { side: two, activity: Arc::clone(&activity) };
@@ -47,7 +47,7 @@ async fn join(one: impl Side, two: impl Side, idle: Duration) {
     }
 }
 
-trait Side: AsyncRead + AsyncWrite + Unpin {}
+pub(crate) trait Side: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Side for T {}
 

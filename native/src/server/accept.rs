@@ -1,7 +1,7 @@
 //! From a listener to connections, as many as there may be; one too many is turned away. Speaking with the client is
 //! not done here.
 
-use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use super::{
     bind::{Listening, Place},
@@ -50,10 +50,10 @@ pub(super) async fn run<H: Handler>(worker: Arc<Worker<H>>, listener: Listening,
     empty_queue(&worker, listener, &life);
 }
 
-fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Place>, io: Io, from: IpAddr, life: &Life) {
+fn welcome<H: Handler>(worker: &Arc<Worker<H>>, at: &Arc<Place>, io: Io, from: SocketAddr, life: &Life) {
     // Behind a proxy that tells whose connections are, they are counted when it has.
     let guest = match &at.listener.proxies {
-        None => worker.crowd.enter(from),
+        None => worker.crowd.enter(from.ip()),
         Some(_) => Ok(None),
     };
     let Ok(guest) = guest else {

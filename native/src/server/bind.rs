@@ -25,7 +25,7 @@ use crate::tls::{Acceptor, Tls};
 const BACKLOG: i32 = 4096;
 
 /// Whose connections over sockets in the file system are: this machine's.
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Where clients come in, and how they are received there.
 #[derive(Debug)]
@@ -233,14 +233,14 @@ impl Bound {
 
 impl Listening {
     /// The next connection, and where it comes from.
-    pub(super) async fn accept(&self) -> io::Result<(Io, IpAddr)> {
+    pub(super) async fn accept(&self) -> io::Result<(Io, SocketAddr)> {
         match &self.socket {
             AsyncSock::Tcp(socket) => {
                 let (stream, from) = socket.accept().await?;
                 // Without it an answer in two pieces may wait for the client's acknowledgement. It fails where the
                 // client has left already, which reading will tell.
                 let _ = stream.set_nodelay(true);
-                Ok((Io::Tcp(stream), from.ip()))
+                Ok((Io::Tcp(stream), from))
             }
             AsyncSock::Unix(socket) => socket.accept().await.map(|(stream, _)| (Io::Unix(stream), HERE)),
         }
@@ -261,13 +261,13 @@ pub(super) struct Queue(Sock);
 
 impl Queue {
     /// The next one. An error when there is none.
-    pub(super) fn accept(&self) -> io::Result<(Io, IpAddr)> {
+    pub(super) fn accept(&self) -> io::Result<(Io, SocketAddr)> {
         match &self.0 {
             Sock::Tcp(socket) => {
                 let (stream, from) = socket.accept()?;
                 stream.set_nonblocking(true)?;
                 let _ = stream.set_nodelay(true);
-                Ok((Io::Tcp(TcpStream::from_std(stream)?), from.ip()))
+                Ok((Io::Tcp(TcpStream::from_std(stream)?), from))
             }
             Sock::Unix(socket) => {
                 let (stream, _) = socket.accept()?;
@@ -320,7 +320,7 @@ fn cut_off_stalled(_: SockRef<'_>, _: &Limits) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const ANY_PORT: SocketAddr = SocketAddr::new(HERE, 0);
+    const ANY_PORT: SocketAddr = HERE;
 
     fn at(address: &Address) -> Arc<Listener> {
         Arc::new(Listener { address: address.clone(), ..Listener::plain(ANY_PORT) })

@@ -1,7 +1,7 @@
 //! One client's connection, from the first byte until it is known what is spoken: what comes before requests. The
 //! requests themselves are [`super::http1`]'s and [`super::http2`]'s.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{Request, body::Incoming};
 use ipnet::IpNet;
@@ -19,6 +19,7 @@ use tollgate_core::{
 use super::{
     bind::Place,
     crowd::Guest,
+    forward::Forwarding,
     frames::PREFACE,
     handler::Handler,
     http1, http2,
@@ -27,7 +28,7 @@ use super::{
     stream::{Io, Stream},
     worker::{Life, Phase, Worker},
 };
-use crate::{idle::span, metrics::Metrics, tls::Accepted};
+use crate::{idle::span, metrics::Metrics, tls::Accepted, wire::proxy_header};
 
 /// How long a request may be on its way, when the server ends: the first on a new connection, and one whose head has begun
 /// to arrive.
@@ -92,7 +93,7 @@ pub(super) async fn serve<H: Handler>(
     worker: Arc<Worker<H>>,
     at: Arc<Place>,
     io: Io,
-    from: IpAddr,
+    from: SocketAddr,
     mut slot: Slot,
     life: Life,
 ) {
@@ -102,28 +103,30 @@ pub(super) async fn serve<H: Handler>(
         opened = opening => opened,
         () = leave(&mut phases) => return,
     };
-    let opened = match opened {
+    let Opened { bytes, speaks, from, guest, certificate } = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(reason)) => return reason.note(&worker.metrics),
         Err(_) => return worker.metrics.late.up(),
     };
-    slot.guest = opened.guest.or(slot.guest);
+    slot.guest = guest.or(slot.guest);
     let encrypted = at.tls.is_some();
-    let peer = Peer::new(opened.from, encrypted).asking(at.listener.hosts.clone());
-    let client = Client { peer: Arc::new(peer), certificate: opened.certificate };
-    match (opened.bytes, opened.version) {
-        (Bytes::Plain(stream), Version::Http1) => http1::serve(worker, stream, client, slot, &life).await,
-        (Bytes::Plain(stream), Version::Http2) => http2::serve(worker, stream, client, slot, &life).await,
-        (Bytes::Tls(stream), Version::Http1) => http1::serve(worker, *stream, client, slot, &life).await,
-        (Bytes::Tls(stream), Version::Http2) => http2::serve(worker, *stream, client, slot, &life).await,
+    let peer = || Arc::new(Peer::new(from.ip(), encrypted).asking(at.listener.hosts.clone()));
+    let client = || Client { peer: peer(), certificate };
+    match (bytes, speaks) {
+        (Bytes::Plain(stream), Spoken::Http1) => http1::serve(worker, stream, client(), slot, &life).await,
+        (Bytes::Plain(stream), Spoken::Http2) => http2::serve(worker, stream, client(), slot, &life).await,
+        (Bytes::Plain(stream), Spoken::Anything(to)) => to.carry(stream, from, &worker.metrics, slot).await,
+        (Bytes::Tls(stream), Spoken::Http1) => http1::serve(worker, *stream, client(), slot, &life).await,
+        (Bytes::Tls(stream), Spoken::Http2) => http2::serve(worker, *stream, client(), slot, &life).await,
+        (Bytes::Tls(stream), Spoken::Anything(to)) => to.carry(*stream, from, &worker.metrics, slot).await,
     }
 }
 
-/// A connection on which requests can come.
+/// A connection that can be served.
 struct Opened {
     bytes: Bytes,
-    version: Version,
-    from: IpAddr,
+    speaks: Spoken,
+    from: SocketAddr,
     /// Where whose it is has only now been said.
     guest: Option<Guest>,
     certificate: Option<Arc<ClientCertificate>>,
@@ -132,6 +135,14 @@ struct Opened {
 enum Bytes {
     Plain(Stream<Io>),
     Tls(Box<TlsStream<Stream<Io>>>),
+}
+
+/// What is spoken on it.
+enum Spoken {
+    Http1,
+    Http2,
+    /// Nobody here knows; it goes there as it is.
+    Anything(Forwarding),
 }
 
 /// Why a connection ends before its first request.
@@ -145,6 +156,8 @@ enum Reason {
     Crowded,
     /// There is no encrypted connection, which was counted.
     Unencrypted,
+    /// It names nothing that its bytes could be forwarded to.
+    Nowhere,
 }
 
 impl Reason {
@@ -153,14 +166,9 @@ impl Reason {
             Self::Silent | Self::Unencrypted => {}
             Self::Unannounced => metrics.unannounced.up(),
             Self::Crowded => metrics.crowded.up(),
+            Self::Nowhere => metrics.forwarding.nowhere.up(),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Http1,
-    Http2,
 }
 
 /// What comes before requests: a PROXY protocol header, TLS, a preface.
@@ -168,55 +176,77 @@ async fn open<H: Handler>(
     worker: &Worker<H>,
     at: &Place,
     io: Io,
-    mut from: IpAddr,
+    mut from: SocketAddr,
 ) -> Result<Opened, Reason> {
+    let local = io.local();
     let mut stream = Stream::new(io);
     let mut guest = None;
     if let Some(proxies) = &at.listener.proxies {
         from = announced(&mut stream, proxies, from).await?;
-        guest = worker.crowd.enter(from).map_err(|()| Reason::Crowded)?;
+        guest = worker.crowd.enter(from.ip()).map_err(|()| Reason::Crowded)?;
     }
-    let speaks = at.listener.speaks;
+    let to = match &at.listener.forward {
+        None => None,
+        Some(forward) => Some(Forwarding::choose(forward, &mut stream, local).await.ok_or(Reason::Nowhere)?),
+    };
     let Some(tls) = &at.tls else {
-        let version = spoken(&mut stream, speaks).await.ok_or(Reason::Silent)?;
-        return Ok(Opened { bytes: Bytes::Plain(stream), version, from, guest, certificate: None });
+        let speaks = match to {
+            Some(to) => Spoken::Anything(to),
+            None => spoken(&mut stream, at.listener.speaks).await.ok_or(Reason::Silent)?,
+        };
+        return Ok(Opened { bytes: Bytes::Plain(stream), speaks, from, guest, certificate: None });
     };
     let Accepted { stream, client, protocol } = tls.accept(stream).await.map_err(|_| Reason::Unencrypted)?;
-    let version = match protocol {
-        Some(HttpProtocol::Http2) => Version::Http2,
-        Some(HttpProtocol::Http1) => Version::Http1,
+    let speaks = match (to, protocol) {
+        (Some(to), _) => Spoken::Anything(to),
+        (None, Some(HttpProtocol::Http2)) => Spoken::Http2,
+        (None, Some(HttpProtocol::Http1)) => Spoken::Http1,
         // Over TLS, HTTP/2 has to be agreed on (RFC 9113 §3.2).
-        None if speaks.http1 => Version::Http1,
-        None => return Err(Reason::Silent),
+        (None, None) if at.listener.speaks.http1 => Spoken::Http1,
+        (None, None) => return Err(Reason::Silent),
     };
-    Ok(Opened { bytes: Bytes::Tls(Box::new(stream)), version, from, guest, certificate: client })
+    Ok(Opened { bytes: Bytes::Tls(Box::new(stream)), speaks, from, guest, certificate: client })
 }
 
 /// Whose a connection is, by its PROXY protocol header.
-async fn announced(stream: &mut Stream<Io>, proxies: &[IpNet], from: IpAddr) -> Result<IpAddr, Reason> {
-    let _ = (stream, proxies, from);
-    Err(Reason::Unannounced)
+async fn announced(
+    stream: &mut Stream<Io>,
+    proxies: &[IpNet],
+    from: SocketAddr,
+) -> Result<SocketAddr, Reason> {
+    let ip = from.ip().to_canonical();
+    if !proxies.iter().any(|network| network.contains(&ip)) {
+        return Err(Reason::Unannounced);
+    }
+    let read = |bytes: &[u8]| match proxy_header::read(bytes) {
+        proxy_header::Read::Incomplete => None,
+        proxy_header::Read::Header { source, length } => Some(Ok((source, length))),
+        proxy_header::Read::Malformed => Some(Err(Reason::Unannounced)),
+    };
+    let header = stream.look(proxy_header::MAX_BYTES, read).await.ok().flatten();
+    let (source, length) = header.unwrap_or(Err(Reason::Unannounced))?;
+    stream.skip(length);
+    // A proxy that speaks for itself (a health check) is who it is.
+    Ok(source.unwrap_or(from))
 }
 
 /// What is spoken on a connection without TLS. `None` when nothing comes.
-async fn spoken<T: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut Stream<T>,
-    speaks: Speaks,
-) -> Option<Version> {
-    match speaks {
-        Speaks { http2: false, .. } => Some(Version::Http1),
-        Speaks { http1: false, .. } => Some(Version::Http2),
-        Speaks { .. } => stream.look(PREFACE.len(), version).await.ok().flatten(),
-    }
+async fn spoken<T: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<T>, speaks: Speaks) -> Option<Spoken> {
+    let is_http2 = match speaks {
+        Speaks { http2: false, .. } => false,
+        Speaks { http1: false, .. } => true,
+        Speaks { .. } => stream.look(PREFACE.len(), begins_with_preface).await.ok().flatten()?,
+    };
+    Some(if is_http2 { Spoken::Http2 } else { Spoken::Http1 })
 }
 
 /// By prior knowledge a client begins with the preface, which is no request of HTTP/1.1.
-fn version(begun: &[u8]) -> Option<Version> {
+fn begins_with_preface(begun: &[u8]) -> Option<bool> {
     let length = begun.len().min(PREFACE.len());
     match begun.get(..length) == PREFACE.get(..length) {
-        true if length == PREFACE.len() => Some(Version::Http2),
+        true if length == PREFACE.len() => Some(true),
         true => None,
-        false => Some(Version::Http1),
+        false => Some(false),
     }
 }
 
@@ -241,11 +271,11 @@ mod tests {
 
     #[test]
     fn the_preface_tells_what_is_spoken() {
-        assert_eq!(version(b""), None);
-        assert_eq!(version(b"PRI * HTTP/2.0\r\n"), None);
-        assert_eq!(version(PREFACE), Some(Version::Http2));
-        assert_eq!(version(b"POST / HTTP/1.1\r\n"), Some(Version::Http1));
-        assert_eq!(version(b"PRI * HTTP/1.1\r\n"), Some(Version::Http1));
-        assert_eq!(version(&[PREFACE, b"more"].concat()), Some(Version::Http2));
+        assert_eq!(begins_with_preface(b""), None);
+        assert_eq!(begins_with_preface(b"PRI * HTTP/2.0\r\n"), None);
+        assert_eq!(begins_with_preface(PREFACE), Some(true));
+        assert_eq!(begins_with_preface(b"POST / HTTP/1.1\r\n"), Some(false));
+        assert_eq!(begins_with_preface(b"PRI * HTTP/1.1\r\n"), Some(false));
+        assert_eq!(begins_with_preface(&[PREFACE, b"more"].concat()), Some(true));
     }
 }

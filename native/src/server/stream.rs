@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -31,13 +32,19 @@ pub(super) enum Io {
     Unix(UnixStream),
 }
 
+impl Io {
+    /// Where the client has come to; none for a socket in the file system.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     pub(super) fn new(io: T) -> Self {
         Self { ahead: BytesMut::new(), io }
-    }
-
-    pub(super) fn get_ref(&self) -> &T {
-        &self.io
     }
 
     /// Looks at the first bytes until `judge` has seen enough of them. They are still to be read afterwards. `None` when
