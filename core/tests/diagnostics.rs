@@ -115,6 +115,7 @@ const CASES: &[Case] = cases! {
     "102-store-url"
     "103-store-url-of-a-cluster"
     "104-store-url-insecure"
+    "132-listeners"
 };
 
 /// What the cases include.

@@ -159,7 +159,9 @@ fn ask(stream: &mut (impl Read + Write), host: &str) -> String {
 }
 
 fn to_app(address: SocketAddr) -> String {
-    format!("services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]\n")
+    format!(
+        "services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]\n"
+    )
 }
 
 /// A certificate for `name` in files of that folder, and what trusts it.
@@ -174,7 +176,11 @@ fn certificate(folder: &Folder, name: &str) -> Arc<ClientConfig> {
     Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn encrypted(config: Arc<ClientConfig>, name: &str, stream: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+fn encrypted(
+    config: Arc<ClientConfig>,
+    name: &str,
+    stream: TcpStream,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let name = name.to_owned().try_into().unwrap();
     StreamOwned::new(ClientConnection::new(config, name).unwrap(), stream)
 }
@@ -184,8 +190,7 @@ fn a_socket_in_the_file_system_is_served_and_gone_at_the_end() {
     let folder = Folder::new();
     let path = folder.path("gateway.sock");
     let text = format!("listeners: [{{address: 'unix:{path}'}}]\n{}", to_app(echo_of_requests()));
-    let gateway =
-        Gateway::start_by(Command::new(env!("CARGO_BIN_EXE_tollgate")), folder, 1, &text);
+    let gateway = Gateway::start_by(Command::new(env!("CARGO_BIN_EXE_tollgate")), folder, 1, &text);
     let mut stream = UnixStream::connect(&path).unwrap();
     let answer = ask(&mut stream, "x");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("x-forwarded-for: 127.0.0.1"), "{answer}");
@@ -198,7 +203,8 @@ fn a_socket_that_systemd_hands_over_is_served_by_its_name() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     // What `systemd` does: sockets from number 3 on, and variables that tell of them.
-    let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let script =
+        "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_FDNAMES=web LISTEN_PID=$$; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_tollgate")]).stdin(std::os::fd::OwnedFd::from(socket));
     let text = format!("listeners: [{{address: 'systemd:web'}}]\n{}", to_app(echo_of_requests()));
@@ -315,8 +321,7 @@ fn tls_can_end_here_before_bytes_go_on() {
     let text = format!(
         "listeners:\n  - address: '127.0.0.1:0'\n    tls: {{cert_file: c.pem, key_file: k.pem}}\n    tcp: {{target_service: db}}\nservices:\n  db: {{endpoints: ['tcp://{service}']}}\n  app: {{endpoints: ['http://127.0.0.1:9']}}\nroutes: [{{path: '/*', target_service: app}}]\n"
     );
-    let gateway =
-        Gateway::start_by(Command::new(env!("CARGO_BIN_EXE_tollgate")), folder, 1, &text);
+    let gateway = Gateway::start_by(Command::new(env!("CARGO_BIN_EXE_tollgate")), folder, 1, &text);
     let mut stream = encrypted(trust, "db.example.com", gateway.connect(0));
     stream.write_all(b"in the clear").unwrap();
     stream.flush().unwrap();

@@ -139,6 +139,15 @@ impl Services {
         Some(service)
     }
 
+    /// Whether there is a service of that name, be it one that can't be read.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        let may_be = match &self.unread {
+            Unread::These(names) => names.contains(name),
+            Unread::All => true,
+        };
+        may_be || self.declared.contains_key(name)
+    }
+
     fn not_declared(&self, node: &Node, name: &str, host: Host) -> Problem {
         let shown = node.shown();
         let how = match host {

@@ -184,6 +184,13 @@ fn forward(
 
 /// A service to which bytes may go: all its endpoints are `tcp:`.
 fn byte_service(name: &str, node: &Node, services: &mut Services, bench: &Bench<'_>) -> Option<Arc<Service>> {
+    if !services.declares(name) {
+        bench.miss(
+            Problem::error(node.span, format!("the service `{}` is not declared", node.shown()))
+                .cure("declare it, with endpoints such as `tcp://127.0.0.1:5432`"),
+        );
+        return None;
+    }
     let service = services.named(node, name, Host::Native, bench.findings)?;
     if service.endpoints.iter().all(|endpoint| endpoint.is_raw) {
         return Some(service);
