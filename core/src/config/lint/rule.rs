@@ -1,7 +1,7 @@
 //! What a rule is, and the list of all.
 
 use super::{
-    access, allow, caching, counting, exposure, limits, redundant, routes, secrets, subject::Subject, tokens,
+    access, allow, caching, counting, encryption, exposure, limits, redundant, routes, secrets, subject::Subject, tokens,
     transport,
 };
 use crate::config::problem::{Problem, Severity};
@@ -44,6 +44,7 @@ const GROUPS: &[&[Rule]] = &[
     counting::RULES,
     caching::RULES,
     transport::RULES,
+    encryption::RULES,
     exposure::RULES,
     secrets::RULES,
     redundant::RULES,
