@@ -79,7 +79,8 @@ pub async fn handle<H: Host>(
     let outcome = match (&entered, &place) {
         (_, Some(Err(refusal))) => Err(refusal.clone()),
         (Ok(entrance), _) => {
-            let context = Context { gateway, host, peer, trusted, encrypted, request_id: &request_id, entrance };
+            let context =
+                Context { gateway, host, peer, trusted, encrypted, request_id: &request_id, entrance };
             exchange(&context, head, body, &mut account).await
         }
         (Err(refusal), _) => Err(refusal.clone()),

@@ -307,11 +307,9 @@ impl Refusal {
                 "authentication.too_many_failures",
                 "Too many wrong credentials came from this address; try again later.",
             ),
-            Self::NotEncrypted(_) => (
-                StatusCode::PERMANENT_REDIRECT,
-                "https.redirect",
-                "Requests are answered over TLS only.",
-            ),
+            Self::NotEncrypted(_) => {
+                (StatusCode::PERMANENT_REDIRECT, "https.redirect", "Requests are answered over TLS only.")
+            }
             Self::LoginRequired(_) => (StatusCode::SEE_OTHER, "oidc_login.required", "A login is required."),
             Self::MissingSession(_) => {
                 (StatusCode::UNAUTHORIZED, "oidc_login.missing", "A login is required.")

@@ -11,8 +11,9 @@ use serde::{
 
 use super::super::{
     document::{
-        AccessLog, Admin, Document, IdentityToken, Limits, Listener, LongEndpoint, Override, Route, Service,
-        ServiceTls, Store, Telemetry, Timeouts,
+        AccessLog, Admin, CertificateFiles, ClientAuth, Document, Hsts, Https, IdentityToken, Limits,
+        Listener, ListenerTls, LongEndpoint, Override, Route, Service, ServiceTls, Store, Telemetry,
+        Timeouts,
     },
     policy::{
         ApiKey, BasicAuth, Budget, Cel, Compression, Concurrency, FixedWindow, Head, Hmac, JwtValidation,
@@ -39,6 +40,12 @@ pub(super) enum Place {
     Tls,
     Listeners,
     Listener,
+    ListenerTls,
+    Certificates,
+    Certificate,
+    ClientAuth,
+    Https,
+    Hsts,
     Admin,
     Limits,
     IdentityToken,
@@ -58,6 +65,11 @@ impl Place {
             (Self::Whole | Self::Route | Self::Override | Self::Policy, "policies") => Self::Policies,
             (Self::Whole, "services") => Self::Services,
             (Self::Whole, "listeners") => Self::Listeners,
+            (Self::Listener, "tls") => Self::ListenerTls,
+            (Self::ListenerTls, "certificates") => Self::Certificates,
+            (Self::ListenerTls, "client_auth") => Self::ClientAuth,
+            (Self::Whole, "https") => Self::Https,
+            (Self::Https, "hsts") => Self::Hsts,
             (Self::Whole, "admin") => Self::Admin,
             (Self::Whole, "limits") => Self::Limits,
             (Self::Whole, "identity_token") => Self::IdentityToken,
@@ -81,6 +93,7 @@ impl Place {
             Self::Policies => Self::Policy,
             Self::Endpoints => Self::Endpoint,
             Self::Listeners => Self::Listener,
+            Self::Certificates => Self::Certificate,
             _ => Self::Elsewhere,
         }
     }
@@ -112,6 +125,11 @@ impl Place {
             Self::Timeouts => Keys::new(fields::<Timeouts>()),
             Self::Tls => Keys::new(fields::<ServiceTls>()),
             Self::Listener => Keys::new(fields::<Listener>()),
+            Self::ListenerTls => Keys::new(fields::<ListenerTls>()),
+            Self::Certificate => Keys::new(fields::<CertificateFiles>()),
+            Self::ClientAuth => Keys::new(fields::<ClientAuth>()),
+            Self::Https => Keys::new(fields::<Https>()),
+            Self::Hsts => Keys::new(fields::<Hsts>()),
             Self::Admin => Keys::new(fields::<Admin>()),
             Self::Limits => Keys::new(fields::<Limits>()),
             Self::IdentityToken => Keys::new(fields::<IdentityToken>()),
@@ -124,6 +142,7 @@ impl Place {
             | Self::Services
             | Self::Endpoints
             | Self::Listeners
+            | Self::Certificates
             | Self::Elsewhere => Keys::default(),
         }
     }
@@ -242,6 +261,11 @@ mod tests {
             (Place::Timeouts, "connect_ms"),
             (Place::Tls, "ca_file"),
             (Place::Listener, "address"),
+            (Place::ListenerTls, "cert_file"),
+            (Place::Certificate, "cert_file"),
+            (Place::ClientAuth, "mode"),
+            (Place::Https, "redirect"),
+            (Place::Hsts, "max_age_seconds"),
             (Place::Admin, "address"),
             (Place::Limits, "max_header_bytes"),
             (Place::IdentityToken, "issuer"),
