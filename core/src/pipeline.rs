@@ -104,6 +104,7 @@ pub async fn handle<H: Host>(
             entrance,
             request_id: &request_id,
             shows_trail,
+            encrypted,
             now,
         },
         account,
@@ -137,6 +138,7 @@ pub fn refuse<H: Host>(
         entrance: None,
         request_id: &request_id,
         shows_trail: false,
+        encrypted: peer.encrypted,
         now,
     };
     finish(ending, account, outcome)
@@ -152,6 +154,8 @@ struct Ending<'e, H> {
     entrance: Option<&'e Entrance<'e>>,
     request_id: &'e HeaderValue,
     shows_trail: bool,
+    /// Whether the client speaks TLS.
+    encrypted: bool,
     now: Timestamp,
 }
 
@@ -161,7 +165,7 @@ fn finish<H: Host>(
     mut account: Account<'_>,
     outcome: Result<Response<H::Body>, Refusal>,
 ) -> Response<H::Body> {
-    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, now } = ending;
+    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, encrypted, now } = ending;
     let hostname = entrance.map_or("", |entrance| &entrance.host);
     let mut refusal = None;
     let mut response = outcome.unwrap_or_else(|refused| {
