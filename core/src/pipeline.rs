@@ -165,7 +165,8 @@ fn finish<H: Host>(
     mut account: Account<'_>,
     outcome: Result<Response<H::Body>, Refusal>,
 ) -> Response<H::Body> {
-    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, encrypted, now } = ending;
+    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, encrypted, now } =
+        ending;
     let hostname = entrance.map_or("", |entrance| &entrance.host);
     let mut refusal = None;
     let mut response = outcome.unwrap_or_else(|refused| {

@@ -103,7 +103,7 @@ impl Gateway {
         folder.write("own.key", &key.serialize_pem());
         folder.write("tollgate.yaml", configuration);
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["run", "--threads", "1", "tollgate.yaml"])
+            .args(["run", "--threads", "1"])
             .current_dir(&folder.0)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

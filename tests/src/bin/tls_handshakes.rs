@@ -65,7 +65,8 @@ impl Served {
         for id in all {
             let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
             let rest = stat.rsplit_once(") ").ok_or("no process")?.1;
-            let of = |at: usize| rest.split(' ').nth(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+            let of =
+                |at: usize| rest.split(' ').nth(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
             ticks += of(11) + of(12);
         }
         // A tick is a hundredth of a second on Linux.
@@ -123,7 +124,17 @@ fn measure(served: &Served, config: &Arc<ClientConfig>, many: u32, resumes: bool
 fn files(folder: &Path, ports: (u16, u16)) -> Fallible<()> {
     let (own, nginx) = ports;
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+        ])
         .args(["-subj", "/CN=gateway.test", "-addext", "subjectAltName=DNS:gateway.test"])
         .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "own.key", "-out", "own.pem"])
         .current_dir(folder)
@@ -171,12 +182,14 @@ fn main() -> Fallible<()> {
 fn compare(folder: &Path, tollgate: &Path, many: u32) -> Fallible<()> {
     let ports = (free_port()?, free_port()?);
     files(folder, ports)?;
-    let run = ["run", "--threads", "1", "tollgate.yaml"];
+    let run = ["run", "--threads", "1"];
     let own = Served::start(Command::new(tollgate).args(run).current_dir(folder), ports.0)?;
     let conf = folder.join("nginx.conf");
     let nginx = Served::start(Command::new("nginx").arg("-c").arg(&conf).arg("-p").arg(folder), ports.1)?;
     let pem = fs::read(folder.join("own.pem"))?;
-    println!("processor time a connection with one request, {many} connections each, TLS 1.3, ECDSA P-256, X25519");
+    println!(
+        "processor time a connection with one request, {many} connections each, TLS 1.3, ECDSA P-256, X25519"
+    );
     for resumes in [false, true] {
         // In turns, so that what else the machine does meets both.
         let (mut here, mut there) = (Vec::new(), Vec::new());
