@@ -10,6 +10,7 @@
 mod change;
 mod gathering;
 mod index;
+mod listeners;
 mod matchers;
 mod pairs;
 mod points;

@@ -10,6 +10,7 @@ use crate::{
     config::{node::Span, places::Places},
     failures::Failures,
     host::Timestamp,
+    https::Https,
     identity_token::IdentityToken,
     job::Job,
     keys::{KeyRing, KeySet, Standing},
@@ -35,6 +36,8 @@ pub struct Gateway {
     pub(crate) overload: Option<Overload>,
     /// Who has presented too many wrong credentials, where that is limited.
     pub(crate) failures: Option<Failures>,
+    /// Encryption asked of clients.
+    pub(crate) https: Https,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
     /// Whether any policy looks at client certificates.

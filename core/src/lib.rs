@@ -25,6 +25,7 @@ pub mod facts;
 mod failures;
 pub mod gateway;
 pub mod host;
+mod https;
 pub mod identity;
 mod identity_token;
 pub mod job;

@@ -45,6 +45,8 @@ struct Context<'c, H> {
     host: &'c H,
     peer: &'c Peer,
     trusted: bool,
+    /// Whether the client speaks TLS.
+    encrypted: bool,
     request_id: &'c HeaderValue,
     entrance: &'c Entrance<'c>,
 }
@@ -66,6 +68,7 @@ pub async fn handle<H: Host>(
     // Cheap copies that outlive the head, which is changed and handed on.
     let (uri, method) = (head.uri.clone(), head.method.clone());
     let trusted = gateway.trusted.contains(peer.address);
+    let encrypted = forwarded::is_encrypted(peer, trusted, &head.headers);
     let request_id = request_id(&head.headers, trusted, || host.random());
     let mut account = Account::new(wants_trail);
 
@@ -76,7 +79,8 @@ pub async fn handle<H: Host>(
     let outcome = match (&entered, &place) {
         (_, Some(Err(refusal))) => Err(refusal.clone()),
         (Ok(entrance), _) => {
-            let context = Context { gateway, host, peer, trusted, request_id: &request_id, entrance };
+            let context =
+                Context { gateway, host, peer, trusted, encrypted, request_id: &request_id, entrance };
             exchange(&context, head, body, &mut account).await
         }
         (Err(refusal), _) => Err(refusal.clone()),
@@ -100,6 +104,7 @@ pub async fn handle<H: Host>(
             entrance,
             request_id: &request_id,
             shows_trail,
+            encrypted,
             now,
         },
         account,
@@ -133,6 +138,7 @@ pub fn refuse<H: Host>(
         entrance: None,
         request_id: &request_id,
         shows_trail: false,
+        encrypted: peer.encrypted,
         now,
     };
     finish(ending, account, outcome)
@@ -148,6 +154,8 @@ struct Ending<'e, H> {
     entrance: Option<&'e Entrance<'e>>,
     request_id: &'e HeaderValue,
     shows_trail: bool,
+    /// Whether the client speaks TLS.
+    encrypted: bool,
     now: Timestamp,
 }
 
@@ -157,7 +165,8 @@ fn finish<H: Host>(
     mut account: Account<'_>,
     outcome: Result<Response<H::Body>, Refusal>,
 ) -> Response<H::Body> {
-    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, now } = ending;
+    let Ending { gateway, host, peer, method, uri, entrance, request_id, shows_trail, encrypted, now } =
+        ending;
     let hostname = entrance.map_or("", |entrance| &entrance.host);
     let mut refusal = None;
     let mut response = outcome.unwrap_or_else(|refused| {
@@ -166,6 +175,9 @@ fn finish<H: Host>(
         refused.into_response(Addressee { request_id, realm, head: *method == Method::HEAD })
     });
     decorate(response.headers_mut(), &account, request_id.clone());
+    if let Some(hsts) = gateway.https.hsts.as_ref().filter(|_| encrypted) {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
     account.note(|| answer_step(gateway, response.status(), refusal));
     if shows_trail && let Some(trail) = &account.trail {
         show(response.headers_mut(), trail, gateway);
@@ -198,6 +210,11 @@ async fn exchange<'g, H: Host>(
     account: &mut Account<'g>,
 ) -> Result<Response<H::Body>, Refusal> {
     let Context { gateway, host, entrance, .. } = *context;
+    if let Some(redirect) = gateway.https.redirect.filter(|_| !context.encrypted) {
+        let refusal = Refusal::NotEncrypted(redirect.location(&entrance.host, &head.uri));
+        account.note(|| Step::new("https", gateway.places.at("https.redirect"), Said::refused(&refusal)));
+        return Err(refusal);
+    }
     if entrance.needs_hygiene {
         hygiene::remove_claims(&mut head.headers, &gateway.identity_headers);
     }
@@ -216,7 +233,7 @@ async fn exchange<'g, H: Host>(
         host: &entrance.host,
         host_field: entrance.host_field,
         has_body: body.length() != Some(0),
-        encrypted: forwarded::is_encrypted(context.peer, context.trusted, &head.headers),
+        encrypted: context.encrypted,
         client: entrance.client,
         now: entrance.now,
         request_id: context.request_id.to_str().unwrap_or_default(),

@@ -43,6 +43,8 @@ pub enum Refusal {
     HeadersTooLarge,
     /// The body is too large.
     BodyTooLarge,
+    /// A request without TLS, which is sent to where there is.
+    NotEncrypted(String),
     /// A host that is not served here.
     Misdirected,
     /// More requests in hand than can be borne.
@@ -305,6 +307,9 @@ impl Refusal {
                 "authentication.too_many_failures",
                 "Too many wrong credentials came from this address; try again later.",
             ),
+            Self::NotEncrypted(_) => {
+                (StatusCode::PERMANENT_REDIRECT, "https.redirect", "Requests are answered over TLS only.")
+            }
             Self::LoginRequired(_) => (StatusCode::SEE_OTHER, "oidc_login.required", "A login is required."),
             Self::MissingSession(_) => {
                 (StatusCode::UNAUTHORIZED, "oidc_login.missing", "A login is required.")
@@ -398,6 +403,7 @@ impl Refusal {
                 let each: Vec<String> = challenges.iter().map(|one| challenge_of(one, realm)).collect();
                 put(headers, header::WWW_AUTHENTICATE, each.join(", "));
             }
+            Self::NotEncrypted(location) => put(headers, header::LOCATION, location.clone()),
             Self::LoginRequired(Destination(location)) => put(headers, header::LOCATION, location.clone()),
             Self::Login(fault) if fault.is_passing() => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -44,7 +44,7 @@ impl Verdict {
 /// One step of a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What was asked: `request`, `route`, `override`, a policy's type, `authentication`,
+    /// What was asked: `request`, `https`, `route`, `override`, a policy's type, `authentication`,
     /// `identity_token`, `upstream`, `answer`.
     pub room: &'static str,
     /// What became of it.

@@ -116,6 +116,12 @@ const CASES: &[Case] = cases! {
     "103-store-url-of-a-cluster"
     "104-store-url-insecure"
     "132-listeners"
+    "120-listener-tls"
+    "121-listener-acme"
+    "122-client-auth"
+    "123-https"
+    "124-https-port-in-vain"
+    "125-tls-workers"
 };
 
 /// What the cases include.
@@ -126,6 +132,10 @@ const FOLDER: &[(&str, &str)] = &[
     ("include/list.yaml", include_str!("broken/include/list.yaml")),
     ("include/more.yaml", include_str!("broken/include/more.yaml")),
     ("include/services.yaml", include_str!("broken/include/services.yaml")),
+    ("include/certificate.pem", "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"),
+    ("include/key.pem", "-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----\n"),
+    ("include/locked.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAo=\n"),
+    ("include/crl.pem", "-----BEGIN X509 CRL-----\nMAo=\n-----END X509 CRL-----\n"),
 ];
 
 impl Files for Folder {

@@ -58,6 +58,9 @@ const RULES: &[Case] = cases! {
     "24-duplicate-service-endpoints"
     "25-unused-allow"
     "26-allow-without-reason"
+    "30-plain-text-clients"
+    "31-redirect-in-vain"
+    "32-hsts-not-preloaded"
 };
 
 const SEVERAL: &[Case] = cases! {

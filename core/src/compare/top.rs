@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{
-    Change, Kind, What,
+    Change, Kind, What, listeners,
     setting::{
         Leaning::{Ceiling, LessIsLooser, MoreIsLooser},
         Setting, Value,
@@ -13,11 +13,14 @@ use super::{
 use crate::{
     config::document::{Admin, LogFormat, Store, StoreType, StoreUrl},
     gateway::Gateway,
+    https::Https,
     identity_token::IdentityToken,
 };
 
 pub(super) fn compare(old: &Gateway, new: &Gateway) -> Vec<Change> {
-    let (before, after) = (settings(old), settings(new));
+    let (mut before, mut after) = (settings(old), settings(new));
+    before.extend(listeners::settings(old, new));
+    after.extend(listeners::settings(new, old));
     let mut changes = differences(What::GatewayChanged, (&before, &old.places), (&after, &new.places));
     changes.extend(proxies(old, new));
     changes.extend(store_url(old, new));
@@ -76,8 +79,19 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
         Setting::neutral("telemetry.access_log.path", log.map(|log| log.path.clone())),
         Setting::neutral("telemetry.prometheus", host.telemetry.prometheus),
     ];
+    settings.extend(https(&gateway.https));
     settings.extend(tokens(gateway.identity_token.as_ref()));
     settings
+}
+
+/// Browsers that were told to come by TLS alone do so for as long as they were told.
+fn https(https: &Https) -> Vec<Setting> {
+    let hsts = https.hsts.as_ref().and_then(|hsts| hsts.to_str().ok()).map(str::to_owned);
+    vec![
+        Setting::new("https.redirect", https.redirect.is_some(), LessIsLooser),
+        Setting::neutral("https.port", https.redirect.and_then(|redirect| redirect.port).map(u64::from)),
+        Setting::neutral("https.hsts", hsts),
+    ]
 }
 
 /// What stands in tokens and who believes them; of keys their names alone.

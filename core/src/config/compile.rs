@@ -4,6 +4,7 @@
 
 mod chain;
 mod checks;
+mod https;
 mod identity_token;
 mod kinds;
 mod link;
@@ -137,6 +138,7 @@ pub(super) fn compile(
     let mut kinds = Kinds { public_domain: whole.top.public_domain.clone(), ..Kinds::default() };
     checks::top(whole, &bench);
     let listeners = listener::listeners(whole, &mut services, &bench);
+    let https = https::https(whole, &bench);
     let identity_token = identity_token::identity_token(whole, &bench);
 
     // A route or override that can't be read keeps its place, so that indices stay those of the lists.
@@ -186,6 +188,7 @@ pub(super) fn compile(
         limits: top.limits.clone(),
         overload: Overload::new(&top.limits.overload),
         failures: Failures::new(top.limits.failed_auth_per_minute),
+        https,
         identity_headers,
         certified: kinds.certified,
         has_expressions: bench.expressions.get(),

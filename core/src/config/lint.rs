@@ -10,6 +10,7 @@ mod anchors;
 mod caching;
 mod choice;
 mod counting;
+mod encryption;
 mod exposure;
 mod hosts;
 mod limits;

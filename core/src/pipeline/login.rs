@@ -27,7 +27,6 @@ use crate::{
     refusal::{Destination, Refusal},
     remote::Question,
     trail::{Proof, Said, Step, Verdict},
-    transform::forwarded,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -134,7 +133,7 @@ async fn count<'g, H: Host>(
         host: &entrance.host,
         host_field: entrance.host_field,
         has_body: false,
-        encrypted: forwarded::is_encrypted(context.peer, context.trusted, &head.headers),
+        encrypted: context.encrypted,
         client: entrance.client,
         now: entrance.now,
         request_id: context.request_id.to_str().unwrap_or_default(),

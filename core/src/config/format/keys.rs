@@ -11,8 +11,9 @@ use serde::{
 
 use super::super::{
     document::{
-        AccessLog, Admin, Document, Http2Limits, IdentityToken, Limits, Listener, LongEndpoint, Overload,
-        Override, ProxyProtocol, Route, Service, ServiceTls, Store, Tcp, Telemetry, Timeouts,
+        AccessLog, Admin, CertificateFiles, ClientAuth, Document, Hsts, Http2Limits, Https, IdentityToken,
+        Limits, Listener, ListenerTls, LongEndpoint, Overload, Override, ProxyProtocol, Route, Service,
+        ServiceTls, Store, Tcp, Telemetry, Timeouts,
     },
     policy::{
         ApiKey, BasicAuth, Budget, Cel, Compression, Concurrency, FixedWindow, Head, Hmac, JwtValidation,
@@ -39,6 +40,12 @@ pub(super) enum Place {
     Tls,
     Listeners,
     Listener,
+    Certificate,
+    Certificates,
+    ClientAuth,
+    Hsts,
+    Https,
+    ListenerTls,
     ProxyProtocol,
     Tcp,
     Admin,
@@ -62,6 +69,11 @@ impl Place {
             (Self::Whole | Self::Route | Self::Override | Self::Policy, "policies") => Self::Policies,
             (Self::Whole, "services") => Self::Services,
             (Self::Whole, "listeners") => Self::Listeners,
+            (Self::Listener, "tls") => Self::ListenerTls,
+            (Self::ListenerTls, "certificates") => Self::Certificates,
+            (Self::ListenerTls, "client_auth") => Self::ClientAuth,
+            (Self::Whole, "https") => Self::Https,
+            (Self::Https, "hsts") => Self::Hsts,
             (Self::Whole, "admin") => Self::Admin,
             (Self::Whole, "limits") => Self::Limits,
             (Self::Whole, "identity_token") => Self::IdentityToken,
@@ -89,6 +101,7 @@ impl Place {
             Self::Policies => Self::Policy,
             Self::Endpoints => Self::Endpoint,
             Self::Listeners => Self::Listener,
+            Self::Certificates => Self::Certificate,
             _ => Self::Elsewhere,
         }
     }
@@ -120,6 +133,11 @@ impl Place {
             Self::Timeouts => Keys::new(fields::<Timeouts>()),
             Self::Tls => Keys::new(fields::<ServiceTls>()),
             Self::Listener => Keys::new(fields::<Listener>()),
+            Self::ListenerTls => Keys::new(fields::<ListenerTls>()),
+            Self::Certificate => Keys::new(fields::<CertificateFiles>()),
+            Self::ClientAuth => Keys::new(fields::<ClientAuth>()),
+            Self::Https => Keys::new(fields::<Https>()),
+            Self::Hsts => Keys::new(fields::<Hsts>()),
             Self::Admin => Keys::new(fields::<Admin>()),
             Self::ProxyProtocol => Keys::new(fields::<ProxyProtocol>()),
             Self::Tcp => Keys::new(fields::<Tcp>()),
@@ -136,6 +154,7 @@ impl Place {
             | Self::Services
             | Self::Endpoints
             | Self::Listeners
+            | Self::Certificates
             | Self::Elsewhere => Keys::default(),
         }
     }
@@ -254,6 +273,11 @@ mod tests {
             (Place::Timeouts, "connect_ms"),
             (Place::Tls, "ca_file"),
             (Place::Listener, "address"),
+            (Place::ListenerTls, "cert_file"),
+            (Place::Certificate, "cert_file"),
+            (Place::ClientAuth, "mode"),
+            (Place::Https, "redirect"),
+            (Place::Hsts, "max_age_seconds"),
             (Place::Admin, "address"),
             (Place::ProxyProtocol, "from"),
             (Place::Tcp, "target_service"),

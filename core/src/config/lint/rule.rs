@@ -1,8 +1,8 @@
 //! What a rule is, and the list of all.
 
 use super::{
-    access, allow, caching, counting, exposure, limits, redundant, routes, secrets, subject::Subject, tokens,
-    transport,
+    access, allow, caching, counting, encryption, exposure, limits, redundant, routes, secrets,
+    subject::Subject, tokens, transport,
 };
 use crate::config::problem::{Problem, Severity};
 
@@ -48,6 +48,7 @@ const GROUPS: &[&[Rule]] = &[
     secrets::RULES,
     redundant::RULES,
     allow::RULES,
+    encryption::RULES,
 ];
 
 /// All rules, group by group.

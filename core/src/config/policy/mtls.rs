@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// `Mtls`: who makes the request, by the client certificate of its TLS connection. On Workers only, where Cloudflare asks
-/// for certificates and verifies them: the native host does not end TLS yet. A certificate has to be verified, valid and
-/// not revoked, whoever it is of. What is written under `certificates` comes before `issuers`.
+/// `Mtls`: who makes the request, by the client certificate of its TLS connection. Natively a listener asks
+/// for certificates and verifies them (`tls.client_auth`), at the edge Cloudflare does. A certificate has to be verified,
+/// valid and not revoked, whoever it is of. What is written under `certificates` comes before `issuers`.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mtls {
