@@ -115,6 +115,10 @@ const CASES: &[Case] = cases! {
     "102-store-url"
     "103-store-url-of-a-cluster"
     "104-store-url-insecure"
+    "128-acme"
+    "129-acme-workers"
+    "130-acme-kept"
+    "131-acme-in-vain"
 };
 
 /// What the cases include.

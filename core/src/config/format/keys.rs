@@ -11,8 +11,8 @@ use serde::{
 
 use super::super::{
     document::{
-        AccessLog, Admin, Document, IdentityToken, Limits, Listener, LongEndpoint, Override, Route, Service,
-        ServiceTls, Store, Telemetry, Timeouts,
+        AccessLog, Acme, Admin, Document, ExternalAccount, IdentityToken, Limits, Listener, LongEndpoint,
+        Override, Route, Service, ServiceTls, Store, Telemetry, Timeouts,
     },
     policy::{
         ApiKey, BasicAuth, Budget, Cel, Compression, Concurrency, FixedWindow, Head, Hmac, JwtValidation,
@@ -39,6 +39,8 @@ pub(super) enum Place {
     Tls,
     Listeners,
     Listener,
+    Acme,
+    ExternalAccount,
     Admin,
     Limits,
     IdentityToken,
@@ -58,6 +60,8 @@ impl Place {
             (Self::Whole | Self::Route | Self::Override | Self::Policy, "policies") => Self::Policies,
             (Self::Whole, "services") => Self::Services,
             (Self::Whole, "listeners") => Self::Listeners,
+            (Self::Whole, "acme") => Self::Acme,
+            (Self::Acme, "external_account") => Self::ExternalAccount,
             (Self::Whole, "admin") => Self::Admin,
             (Self::Whole, "limits") => Self::Limits,
             (Self::Whole, "identity_token") => Self::IdentityToken,
@@ -112,6 +116,8 @@ impl Place {
             Self::Timeouts => Keys::new(fields::<Timeouts>()),
             Self::Tls => Keys::new(fields::<ServiceTls>()),
             Self::Listener => Keys::new(fields::<Listener>()),
+            Self::Acme => Keys::new(fields::<Acme>()),
+            Self::ExternalAccount => Keys::new(fields::<ExternalAccount>()),
             Self::Admin => Keys::new(fields::<Admin>()),
             Self::Limits => Keys::new(fields::<Limits>()),
             Self::IdentityToken => Keys::new(fields::<IdentityToken>()),
@@ -242,6 +248,8 @@ mod tests {
             (Place::Timeouts, "connect_ms"),
             (Place::Tls, "ca_file"),
             (Place::Listener, "address"),
+            (Place::Acme, "directory_url"),
+            (Place::ExternalAccount, "key_id"),
             (Place::Admin, "address"),
             (Place::Limits, "max_header_bytes"),
             (Place::IdentityToken, "issuer"),
