@@ -160,9 +160,9 @@ impl Acme {
         for name in names {
             let (pem, attempts, renewal) = (found.next(), found.next(), found.next());
             let known = kept.names.entry(name.clone()).or_default();
-            known.attempts = read(attempts.flatten().as_deref());
             known.renewal = read(renewal.flatten().as_deref());
             if known.unkept.is_none() {
+                known.attempts = read(attempts.flatten().as_deref());
                 self.put(name, known, pem.flatten().as_deref());
             }
         }
@@ -227,7 +227,7 @@ impl Acme {
         if due.is_empty() {
             return;
         }
-        let account = match self.orders.account().await {
+        let mut account = match self.orders.account().await {
             Ok(account) => account,
             Err(trouble) => return self.stand_off(kept, &trouble).await,
         };
@@ -239,10 +239,20 @@ impl Acme {
                 continue;
             };
             // A second attempt goes without: it is a courtesy, and may be what was wrong.
-            let replaced = known.served.as_ref().filter(|_| known.attempts.is_none());
+            let is_first = known.attempts.as_ref().is_none_or(|attempts| attempts.failures == 0);
+            let replaced = known.served.as_ref().filter(|_| is_first);
             let has_window = known.renewal.as_ref().is_some_and(|renewal| renewal.window.is_some());
             let replaced = replaced.filter(|_| has_window).and_then(Certificate::first).cloned();
-            let ordered = self.orders.order(&account, name, replaced.as_ref()).await;
+            let mut ordered = self.orders.order(&account, name, replaced.as_ref()).await;
+            if ordered.as_ref().is_err_and(|trouble| trouble.is_of_account) {
+                notice::say("acme: the authority does not know the account any more; a new one is made");
+                self.orders.forget_account().await;
+                account = match self.orders.account().await {
+                    Ok(account) => account,
+                    Err(trouble) => return self.stand_off(kept, &trouble).await,
+                };
+                ordered = self.orders.order(&account, name, None).await;
+            }
             let trouble = match ordered {
                 Ok(pem) => {
                     limited = 0;
@@ -252,9 +262,6 @@ impl Acme {
             };
             let Some(trouble) = trouble else { continue };
             self.metrics.failed.up();
-            if trouble.is_of_account {
-                self.orders.forget_account().await;
-            }
             // What is wrong with all names is not found out for each.
             limited = if trouble.why == Why::Limited { limited + 1 } else { 0 };
             if trouble.why == Why::Unreachable || trouble.is_of_account || limited > 1 {
@@ -271,14 +278,16 @@ impl Acme {
     async fn issued(&self, kept: &mut Kept, name: &str, pem: &[u8]) -> Result<(), Trouble> {
         let certificate = Certificate::read(pem, name)
             .map_err(|what| Trouble::refused(format!("the authority's certificate is of no use: {what}")))?;
-        let until = certificate.validity.until;
+        let validity = certificate.validity;
         let known = kept.names.entry(name.to_owned()).or_default();
         // In service it is in any case; to keep it is tried until it is.
         self.put(name, known, Some(pem));
-        known.attempts = None;
-        self.metrics.issued.up();
         let now = self.clock.now();
-        let days = until.saturating_sub(now) / DAY;
+        let rest = renewal::rest(validity);
+        known.attempts =
+            Some(Attempts { failures: 0, not_before: now.saturating_add(rest), why: String::new() });
+        self.metrics.issued.up();
+        let days = validity.until.saturating_sub(now) / DAY;
         notice::say(format_args!("acme: there is a new certificate for `{name}`, good for {days} days"));
         known.unkept = Some(Zeroizing::new(pem.to_vec()));
         if let Err(text) = self.keep(name, known).await {
@@ -287,13 +296,14 @@ impl Acme {
         Ok(())
     }
 
-    /// Keeps what is in service already, and what is to be forgotten with it.
+    /// Keeps what is in service already, and until when nothing is ordered in its place.
     async fn keep(&self, name: &str, known: &mut Known) -> Result<(), String> {
         let Some(pem) = &known.unkept else { return Ok(()) };
         self.storage.save(Record::Certificate(name), pem.to_vec()).await?;
+        if let Some(attempts) = &known.attempts {
+            self.storage.save_json(Record::Attempts(name), attempts).await?;
+        }
         known.unkept = None;
-        // What is left there is overwritten by the next failure, and not looked at before there is something due.
-        let _ = self.storage.remove(Record::Attempts(name)).await;
         Ok(())
     }
 
@@ -331,9 +341,6 @@ impl Acme {
 
     /// After a failure that is nothing to do with a name.
     async fn stand_off(&self, kept: &mut Kept, trouble: &Trouble) {
-        if trouble.is_of_account {
-            self.orders.forget_account().await;
-        }
         let attempts = self.after(kept.standing.as_ref(), trouble);
         let wait = shown(attempts.not_before.saturating_sub(self.clock.now()));
         notice::say(format_args!("acme: nothing can be ordered: {trouble}; tried again in {wait}"));

@@ -88,6 +88,12 @@ pub(super) fn pause(why: Why, failures: u32, told_ms: Option<u64>, random: u64) 
     (least + part(step / 4, random & 0xffff)).min(LONGEST_PAUSE)
 }
 
+/// For how long no other certificate is ordered in the place of one that has just come, whatever a clock that is wrong or a
+/// window says.
+pub(super) fn rest(validity: Validity) -> u64 {
+    (validity.until.saturating_sub(validity.from) / 4).min(DAY)
+}
+
 /// When an attempt that was put off may be made. What lies further ahead than anything is put off was written by a clock
 /// that was wrong.
 pub(super) fn not_before(written: Timestamp, now: Timestamp) -> Timestamp {
@@ -168,6 +174,13 @@ mod tests {
         assert_eq!(ask_again_in(None), 6 * HOUR);
         assert_eq!(ask_again_in(Some(0)), MINUTE);
         assert_eq!(ask_again_in(Some(30 * DAY)), DAY);
+    }
+
+    #[test]
+    fn what_has_just_come_is_left_alone() {
+        assert_eq!(rest(living(90)), DAY);
+        assert_eq!(rest(living(2)), DAY / 2);
+        assert!(rest(living(90)) <= LONGEST_PAUSE, "it would be taken for a mistake");
     }
 
     #[test]
