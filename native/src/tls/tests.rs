@@ -644,7 +644,7 @@ async fn an_ordered_certificate_serves_from_the_next_handshake_on() {
     assert_eq!(site.tls.names_to_order(), ["own.test"]);
     assert!(site.meet(&Client::default().build(), "own.test").await.0.is_err());
     let ordered = made(&["own.test"]);
-    site.tls.put(&["own.test".to_owned()], &ordered.certified());
+    site.tls.put(&["own.test".to_owned()], ordered.certified());
     let (_, client) = site.meet(&Client::default().build(), "own.test").await;
     assert_eq!(shown(&client.unwrap()), ordered.der);
 }
