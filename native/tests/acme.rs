@@ -4,5 +4,7 @@
 mod around;
 #[path = "acme/orders.rs"]
 mod orders;
+#[path = "acme/process.rs"]
+mod process;
 #[path = "acme/shared.rs"]
 mod shared;

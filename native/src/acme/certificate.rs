@@ -81,9 +81,9 @@ pub(super) fn shown(name: &str, key_authorization: &str) -> Result<Arc<Certified
     };
     let (certificate, key) = make().map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::try_from(key)?;
-    CertifiedKey::from_der(vec![certificate], key, &aws_lc_rs::default_provider())
-        .map(Arc::new)
-        .map_err(|error| cause::text(&error))
+    let key = aws_lc_rs::default_provider().key_provider.load_private_key(key);
+    // Whether they belong together is not looked at: that would refuse the extension, which it does not know.
+    key.map(|key| Arc::new(CertifiedKey::new(vec![certificate], key))).map_err(|error| cause::text(&error))
 }
 
 #[cfg(test)]

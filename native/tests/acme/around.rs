@@ -25,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
-use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client::TlsStream};
 use tollgate::{
     acme::{Acme, Challenges, Pace, Shelf},
     clock::Clock,
@@ -120,6 +120,11 @@ impl Authority {
 
     /// One that is not there yet.
     pub(crate) fn prepared(front: &Front, seconds: u64, is_bound: bool) -> Self {
+        Self::asking((front.plain.port(), front.tls.port()), seconds, is_bound)
+    }
+
+    /// One that asks at these ports, without TLS and with it.
+    pub(crate) fn asking((plain, tls): (u16, u16), seconds: u64, is_bound: bool) -> Self {
         let folder = Temporary::new();
         let authority_key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -139,8 +144,8 @@ impl Authority {
             "managementListenAddress": "",
             "certificate": folder.path("own.pem"),
             "privateKey": folder.path("own.key"),
-            "httpPort": front.plain.port(),
-            "tlsPort": front.tls.port(),
+            "httpPort": plain,
+            "tlsPort": tls,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": is_bound,
             "externalAccountMACKeys": {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"},
@@ -400,8 +405,11 @@ impl Drop for Gateway {
     }
 }
 
-/// Shakes hands as a client does that asks for `name`, and has one text come back. The certificate.
-pub(crate) async fn visit(address: SocketAddr, name: &str) -> std::io::Result<CertificateDer<'static>> {
+/// A connection as of a client that asks for `name`.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    name: ServerName<'static>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -409,9 +417,13 @@ pub(crate) async fn visit(address: SocketAddr, name: &str) -> std::io::Result<Ce
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anybody))
         .with_no_client_auth();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
     let stream = TcpStream::connect(address).await?;
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// Shakes hands as a client does that asks for `name`, and has one text come back. The certificate.
+pub(crate) async fn visit(address: SocketAddr, name: &str) -> std::io::Result<CertificateDer<'static>> {
+    let mut stream = connect(address, ServerName::try_from(name.to_owned()).unwrap()).await?;
     stream.write_all(b"hello").await?;
     stream.read_exact(&mut [0; 5]).await?;
     Ok(stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned())
