@@ -287,8 +287,8 @@ impl Acme {
         known.attempts =
             Some(Attempts { failures: 0, not_before: now.saturating_add(rest), why: String::new() });
         self.metrics.issued.up();
-        let days = validity.until.saturating_sub(now) / DAY;
-        notice::say(format_args!("acme: there is a new certificate for `{name}`, good for {days} days"));
+        let good_for = shown(validity.until.saturating_sub(now));
+        notice::say(format_args!("acme: there is a new certificate for `{name}`, good for {good_for}"));
         known.unkept = Some(Zeroizing::new(pem.to_vec()));
         if let Err(text) = self.keep(name, known).await {
             notice::say(format_args!("acme: the certificate for `{name}` can't be kept yet: {text}"));
@@ -361,6 +361,7 @@ fn shown(ms: u64) -> String {
     match ms / SECOND {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7_200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3_600),
+        seconds @ ..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }

@@ -17,6 +17,8 @@ use super::storage::MAX_BYTES;
 
 /// For whatever is asked in one go, the connection included.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Keys that are read in one go.
+const AT_A_TIME: usize = 256;
 /// How long the right to order lasts when whoever has it says nothing more.
 const LEASE: Duration = Duration::from_secs(60);
 /// How often it says so.
@@ -79,16 +81,20 @@ impl Redis {
     }
 
     pub(super) async fn load(&self, paths: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, String> {
-        self.within(async {
-            let mut wire = self.connect().await?;
-            let mut found = Vec::with_capacity(paths.len());
-            for path in paths {
-                let value: Option<Vec<u8>> = wire.ask(cmd("GET").arg(self.key(&path))).await?;
-                found.push(value.filter(|value| value.len() <= MAX_BYTES));
-            }
-            Ok(found)
-        })
-        .await
+        let mut found = Vec::with_capacity(paths.len());
+        for paths in paths.chunks(AT_A_TIME) {
+            let asked = self.within(async {
+                let mut wire = self.connect().await?;
+                let mut found = Vec::with_capacity(paths.len());
+                for path in paths {
+                    let value: Option<Vec<u8>> = wire.ask(cmd("GET").arg(self.key(path))).await?;
+                    found.push(value.filter(|value| value.len() <= MAX_BYTES));
+                }
+                Ok(found)
+            });
+            found.extend(asked.await?);
+        }
+        Ok(found)
     }
 
     pub(super) async fn save(&self, path: String, bytes: Vec<u8>, is_passing: bool) -> Result<(), String> {

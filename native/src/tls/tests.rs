@@ -620,7 +620,7 @@ async fn an_authority_sees_what_shows_that_a_name_is_ours_and_nobody_else_does()
     let site = Site::new(written(vec![own.files(&folder, "1")]));
     let asking = || Client { alpn: &[ACME], ..Client::default() }.build();
     assert!(site.meet(&asking(), "own.test").await.1.is_err(), "nothing was ordered");
-    site.tls.challenge("own.test", &proof.certified());
+    site.tls.challenge("own.test", proof.certified());
     let (server, client) = site.meet(&asking(), "own.test").await;
     let client = client.unwrap();
     assert_eq!(shown(&client), proof.der);
