@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use crate::{
+    acme::Acme,
     config::document::{Admin, Limits, Store, Telemetry},
     config::{node::Span, places::Places},
     failures::Failures,
@@ -80,6 +81,8 @@ pub(crate) struct Door {
 pub struct Settings {
     /// Where to listen.
     pub listeners: Vec<Arc<Listener>>,
+    /// Which certificates are ordered, if any.
+    pub acme: Option<Arc<Acme>>,
     /// The admin listener.
     pub admin: Option<Admin>,
     /// Access log and metrics.

@@ -310,3 +310,22 @@ fn a_store_is_compared_and_its_password_never_shown() {
     let filled = told(&old, &old.replace("hunter2", "${SECRET:-hunter3}"));
     assert!(!format!("{filled:?}").contains("hunter"), "{filled:?}");
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn who_issues_certificates_is_compared_and_the_key_of_an_account_never_shown() {
+    let old = with(
+        "services: {a: {endpoints: ['http://a']}}\n\
+         listeners: [{address: '127.0.0.1:8443', tls: {acme: [a.test]}}]\n\
+         acme: {terms_agreed: true, folder: one, external_account: {key_id: x, hmac_key: aHVudGVyMg}}",
+    );
+    let new =
+        old.replace("folder: one", "folder: two, challenge: Http01").replace("aHVudGVyMg", "aHVudGVyMw");
+    let lines = told(&old, &new);
+    let changed = [
+        "changed (3)",
+        "acme.challenge: TlsAlpn01 → Http01  old:4 → new:4",
+        "acme.external_account.hmac_key: a secret → another secret  old:4 → new:4",
+        "acme.folder: one → two  old:4 → new:4",
+    ];
+    assert_eq!(lines, changed);
+}

@@ -122,6 +122,10 @@ const CASES: &[Case] = cases! {
     "123-https"
     "124-https-port-in-vain"
     "125-tls-workers"
+    "128-acme"
+    "129-acme-workers"
+    "130-acme-kept"
+    "131-acme-in-vain"
 };
 
 /// What the cases include.

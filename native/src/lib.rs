@@ -5,6 +5,7 @@
 
 #![allow(rustdoc::private_intra_doc_links, reason = "whoever reads about a room wants to find its parts")]
 
+pub mod acme;
 pub mod admin;
 pub mod body;
 pub mod cache;

@@ -3,6 +3,7 @@
 //! Only numbers with a fixed set of names: a label that a client could choose would grow without bound.
 //! What happened to single requests stands in the access log.
 
+mod acme;
 mod keys;
 mod store;
 mod tls;
@@ -17,6 +18,7 @@ use std::{
 
 use tollgate_core::{event::Event, keys::Standing};
 
+pub use self::acme::AcmeMetrics;
 pub(crate) use self::store::Failed;
 pub(crate) use self::tls::Failed as TlsFailed;
 pub use self::{store::StoreMetrics, tls::TlsMetrics};
@@ -97,6 +99,7 @@ pub struct Metrics {
     log_lost: Arc<Count>,
     store: Arc<StoreMetrics>,
     pub(crate) tls: TlsMetrics,
+    acme: Arc<AcmeMetrics>,
 }
 
 impl Metrics {
@@ -135,6 +138,11 @@ impl Metrics {
         &self.store
     }
 
+    /// What is counted of certificates that are ordered.
+    pub fn acme(&self) -> &Arc<AcmeMetrics> {
+        &self.acme
+    }
+
     /// The text exposition format, version 0.0.4.
     pub fn render(&self, keys: &[Standing]) -> String {
         let mut text = String::with_capacity(4096);
@@ -143,7 +151,8 @@ impl Metrics {
             .write(&mut text)
             .and_then(|()| keys::write(&mut text, keys))
             .and_then(|()| self.store.write(&mut text))
-            .and_then(|()| self.tls.write(&mut text));
+            .and_then(|()| self.tls.write(&mut text))
+            .and_then(|()| self.acme.write(&mut text));
         text
     }
 

@@ -39,11 +39,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use http::{Request, request};
+use http::{Method, Request, Response, request};
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::sync::{mpsc as channel, watch};
 use tollgate_core::{
+    body::Body as _,
     config::document::{self, Http2Limits},
     gateway::Gateway,
     host::Peer,
@@ -56,7 +57,7 @@ use self::{
     handler::{Both, Handler},
     worker::{Life, Phase, Worker},
 };
-use crate::{body::NativeBody, host::NativeHost, metrics::Metrics, tls::Tls};
+use crate::{acme::Challenges, body::NativeBody, host::NativeHost, metrics::Metrics, tls::Tls};
 
 /// The configuration in force. It is replaced as a whole; a request keeps the one it began with.
 pub type Snapshot = Arc<ArcSwap<Gateway>>;
@@ -151,6 +152,7 @@ pub enum ServerError {
 pub struct Server {
     bound: All,
     limits: Limits,
+    challenges: Option<Arc<Challenges>>,
 }
 
 impl Server {
@@ -164,12 +166,18 @@ impl Server {
             threads => threads,
         };
         let bound = bind::all(&settings.listeners, settings.tls.as_deref(), threads, &settings.limits)?;
-        Ok(Self { bound, limits: settings.limits.clone() })
+        Ok(Self { bound, limits: settings.limits.clone(), challenges: None })
     }
 
     /// The IP addresses, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.bound.addresses
+    }
+
+    /// The same, which answers authorities that ask whether a name is ours (HTTP-01).
+    #[must_use]
+    pub fn with_challenges(self, challenges: Arc<Challenges>) -> Self {
+        Self { challenges: Some(challenges), ..self }
     }
 
     /// Answers from now on, each request with the configuration that is in force when it arrives.
@@ -182,10 +190,21 @@ impl Server {
                 pipeline::refuse(&gateway.load(), &host, peer, head, fault)
             }
         };
+        let challenges = self.challenges.clone();
         let answer = move |peer: Arc<Peer>, request: Request<Incoming>| {
             let (gateway, host) = (gateway.load_full(), host.clone());
+            let asked = challenges.as_ref().filter(|challenges| challenges.is_pending(request.uri().path()));
+            let asked = asked.filter(|_| request.method() == Method::GET).cloned();
             let request = request.map(|body| NativeBody::from(body).at_least(least));
-            async move { pipeline::handle(&gateway, &host, &peer, request).await }
+            async move {
+                // Before any redirect and any policy. Boxed: every request would carry room for it.
+                if let Some(challenges) = asked
+                    && let Some(text) = Box::pin(challenges.answer(request.uri().path())).await
+                {
+                    return Response::new(NativeBody::full(text.into()));
+                }
+                pipeline::handle(&gateway, &host, &peer, request).await
+            }
         };
         self.start_with(metrics, Both { answer, refuse })
     }

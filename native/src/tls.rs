@@ -29,7 +29,11 @@ use self::{
     certificates::{Certificates, Ordered},
     stamp::Stamp,
 };
-use crate::{clock::Clock, metrics::Metrics};
+use crate::{
+    acme::{Challenges, Shelf},
+    clock::Clock,
+    metrics::Metrics,
+};
 
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -169,19 +173,9 @@ impl Tls {
         names
     }
 
-    /// Serves an ordered certificate for these names from now on, wherever they are to be ordered for.
-    pub fn put(&self, names: &[String], key: &Arc<CertifiedKey>) {
-        self.ordered.put(names, key);
-    }
-
-    /// Shows this certificate to an authority that asks for the name by `acme-tls/1` (RFC 8737), and to nobody else.
-    pub fn challenge(&self, name: &str, key: &Arc<CertifiedKey>) {
-        self.ordered.put_challenge(name, key);
-    }
-
-    /// Shows it no longer.
-    pub fn withdraw(&self, name: &str) {
-        self.ordered.withdraw(name);
+    /// From now on an authority that asks here for what another gateway orders is shown what these know of it.
+    pub fn look_at(&self, challenges: Arc<Challenges>) {
+        self.ordered.look_at(challenges);
     }
 
     /// Looks at files now and then, for ever.
@@ -217,6 +211,20 @@ impl Tls {
         all.sort();
         all.dedup();
         self.metrics.tls.serve(all);
+    }
+}
+
+impl Shelf for Tls {
+    fn put(&self, names: &[String], key: Arc<CertifiedKey>) {
+        self.ordered.put(names, &key);
+    }
+
+    fn challenge(&self, name: &str, key: Arc<CertifiedKey>) {
+        self.ordered.put_challenge(name, &key);
+    }
+
+    fn withdraw(&self, name: &str) {
+        self.ordered.withdraw(name);
     }
 }
 

@@ -28,6 +28,7 @@ fn every_configuration_in_the_readme_is_valid_on_both_hosts() {
 #[test]
 fn every_configuration_in_the_pages_is_valid() {
     let pages = [
+        ("acme.md", include_str!("../../docs/acme.md"), 2),
         ("authentication.md", include_str!("../../docs/authentication.md"), 4),
         ("identity.md", include_str!("../../docs/identity.md"), 1),
         ("limits.md", include_str!("../../docs/limits.md"), 4),

@@ -20,6 +20,7 @@ pub(crate) fn all(report: &mut Report) -> Result<(), Stopped> {
     report.step("the Worker with test hooks", edge::build_for_tests)?;
     // And others need it; without it they are skipped.
     report.step("a server of Redis", tools::redis_server)?;
+    report.step("an authority for certificates", tools::pebble)?;
     report.step("native tests", || run(&mut cargo("test --workspace --exclude xtask")))?;
     report.step("core without expressions", || {
         run(&mut cargo("test -p tollgate-core --features yaml --test without_expressions"))

@@ -36,20 +36,31 @@ pub(crate) fn node() -> Outcome {
     }
 }
 
-/// A server of Redis, in which limits are shared. Debian's package brings it; nothing else does, and only where whoever
-/// runs this may install packages and nothing may be skipped.
+/// A server of Redis, in which limits are shared.
 pub(crate) fn redis_server() -> Outcome {
-    let is_there = || ask(program("redis-server").arg("--version")).is_some();
+    debian("redis-server", &["redis-server"])
+}
+
+/// An authority that issues certificates for tests alone.
+pub(crate) fn pebble() -> Outcome {
+    debian("pebble", &["pebble", "pebble-challtestsrv"])
+}
+
+/// What a package of Debian brings and nothing else does, and only where whoever runs this may install packages and
+/// nothing may be skipped.
+fn debian(package: &str, programs: &[&str]) -> Outcome {
+    let is_found = |name: &&str| ask(program("sh").args(["-c", "command -v \"$0\"", name])).is_some();
+    let is_there = || programs.iter().all(|name| is_found(name));
     if is_there() {
         return Ok(());
     }
     let missing =
-        || Stop::Missing("`redis-server` is not on the PATH: install the package `redis-server`".into());
+        || Stop::Missing(format!("`{package}` is not on the PATH: install the package `{package}`"));
     let is_root = ask(program("id").arg("-u")).is_some_and(|id| id.trim() == "0");
     if !crate::report::is_ci() || !is_root || ask(program("apt-get").arg("--version")).is_none() {
         return Err(missing());
     }
-    // The package would start a server of its own, as a service; tests start what they need.
+    // A package would start a server of its own, as a service; tests start what they need.
     let policy = Path::new("/usr/sbin/policy-rc.d");
     let is_ours = !policy.exists() && fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok();
     if is_ours {
@@ -57,7 +68,7 @@ pub(crate) fn redis_server() -> Outcome {
     }
     let install = || {
         let mut install = program("apt-get");
-        install.args(["install", "-y", "--no-install-recommends", "redis-server"]);
+        install.args(["install", "-y", "--no-install-recommends", package]);
         run(install.env("DEBIAN_FRONTEND", "noninteractive"))
     };
     // A fresh machine does not know what packages there are.

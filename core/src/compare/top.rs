@@ -1,16 +1,18 @@
 //! What holds for the gateway as a whole: its host, its proxies, its bounds, and what hosts carry out.
 
 use ipnet::IpNet;
+use sha2::{Digest, Sha256};
 
 use super::{
     Change, Kind, What, listeners,
     setting::{
-        Leaning::{Ceiling, LessIsLooser, MoreIsLooser},
+        Leaning::{Ceiling, LessIsLooser, MoreIsLooser, Neutral},
         Setting, Value,
     },
     settings::differences,
 };
 use crate::{
+    acme::{Acme, AcmeChallenge, Kept},
     config::document::{Admin, LogFormat, Store, StoreType, StoreUrl},
     gateway::Gateway,
     https::Https,
@@ -81,6 +83,7 @@ fn settings(gateway: &Gateway) -> Vec<Setting> {
     ];
     settings.extend(https(&gateway.https));
     settings.extend(tokens(gateway.identity_token.as_ref()));
+    settings.extend(acme(host.acme.as_deref()));
     settings
 }
 
@@ -113,6 +116,28 @@ fn tokens(token: Option<&IdentityToken>) -> Vec<Setting> {
             token.map_or(Value::Nothing, |token| Value::set(&token.claims)),
         ),
         Setting::neutral("identity_token.publish_at", published.map(|published| published.path.clone())),
+    ]
+}
+
+/// Who issues certificates, and how. For which names is the listeners' to say.
+fn acme(acme: Option<&Acme>) -> Vec<Setting> {
+    let challenge = acme.map(|acme| match acme.challenge {
+        AcmeChallenge::TlsAlpn01 => "TlsAlpn01",
+        AcmeChallenge::Http01 => "Http01",
+    });
+    let folder = acme.and_then(|acme| match &acme.kept {
+        Kept::Folder(folder) => Some(folder.clone()),
+        Kept::Store => None,
+    });
+    let external = acme.and_then(|acme| acme.external_account.as_ref());
+    vec![
+        Setting::neutral("acme.directory_url", acme.map(|acme| acme.directory_url.clone())),
+        Setting::neutral("acme.contact", acme.map_or(Value::Nothing, |acme| Value::set(&acme.contact))),
+        Setting::neutral("acme.challenge", challenge),
+        Setting::neutral("acme.folder", folder),
+        Setting::neutral("acme.in_store", acme.is_some_and(|acme| acme.kept == Kept::Store)),
+        Setting::neutral("acme.ca_file", acme.and_then(Acme::trusted)),
+        Setting::neutral("acme.external_account.key_id", external.map(|external| external.key_id.clone())),
     ]
 }
 
@@ -163,7 +188,13 @@ fn secrets(old: &Gateway, new: &Gateway) -> impl Iterator<Item = Change> {
     let listens = old.settings.admin.is_some() && new.settings.admin.is_some();
     let admin = listens.then(|| secret("admin.token", LessIsLooser, (token(old), token(new))));
     let explain = secret("explain.secret", MoreIsLooser, (explain(old), explain(new)));
-    admin.into_iter().flatten().chain(explain).map(|(key, kind, before, after)| {
+    // It is used once, when the account is made, and protects nothing here.
+    let bound = |gateway: &Gateway| {
+        let external = gateway.settings.acme.as_ref()?.external_account.as_ref()?;
+        Some(format!("{:x}", Sha256::digest(&external.hmac_key)))
+    };
+    let external = secret("acme.external_account.hmac_key", Neutral, (bound(old), bound(new)));
+    admin.into_iter().flatten().chain(explain).chain(external).map(|(key, kind, before, after)| {
         let change = Change::new(kind, What::GatewayChanged, old.places.at(key), new.places.at(key));
         change.key(key).values(before, after)
     })

@@ -11,8 +11,10 @@ use super::{
 /// Whether the value of this key is a secret. A set of keys is one when it holds one.
 fn is_secret(key: &str, text: &str) -> bool {
     // A `hash` may be the key itself, by mistake; a private `key` may be written as a mapping with `d`.
-    matches!(key, "secret" | "client_secret" | "cookie_secret" | "password" | "token" | "hash" | "d")
-        || key == "key" && !text.starts_with("file:")
+    matches!(
+        key,
+        "secret" | "client_secret" | "cookie_secret" | "hmac_key" | "password" | "token" | "hash" | "d"
+    ) || key == "key" && !text.starts_with("file:")
         || key == "jwks" && text.contains("\"oct\"")
         || key == "url" && text.contains('@')
 }

@@ -2,6 +2,7 @@
 //!
 //! Works through to the end whatever it finds, so that all mistakes come to light at once.
 
+mod acme;
 mod chain;
 mod checks;
 mod https;
@@ -13,7 +14,7 @@ mod listener_tls;
 mod route;
 mod told;
 
-use std::{cell::Cell, net::IpAddr};
+use std::{cell::Cell, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 
@@ -139,6 +140,7 @@ pub(super) fn compile(
     checks::top(whole, &bench);
     let listeners = listener::listeners(whole, &mut services, &bench);
     let https = https::https(whole, &bench);
+    let acme = acme::acme(whole, &bench);
     let identity_token = identity_token::identity_token(whole, &bench);
 
     // A route or override that can't be read keeps its place, so that indices stay those of the lists.
@@ -201,7 +203,13 @@ pub(super) fn compile(
         files: sources.iter().map(|source| source.name.clone()).collect(),
         place: Span { line: 1, column: 1, length: 1, file: whole.root.span.file },
         places: Places::of(whole.root),
-        settings: Settings { listeners, admin, telemetry: top.telemetry.clone(), store: top.store.clone() },
+        settings: Settings {
+            listeners,
+            acme: acme.map(Arc::new),
+            admin,
+            telemetry: top.telemetry.clone(),
+            store: top.store.clone(),
+        },
     })
 }
 

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderValue, Uri, uri::Authority};
+use http::{
+    HeaderValue, Uri,
+    uri::{Authority, PathAndQuery},
+};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -267,13 +270,33 @@ fn trust(
             );
             return trust;
         }
-        match files.read(&folder(span, name)) {
-            Ok(pem) if pem.contains("BEGIN CERTIFICATE") => trust.authorities = Some(pem.into()),
-            Ok(_) => findings.push(Problem::error(span, "this file holds no certificate in PEM form")),
-            Err(error) => findings.push(Problem::error(span, format!("this file can't be read: {error}"))),
+        match authorities(files, &folder(span, name)) {
+            Ok(pem) => trust.authorities = Some(pem),
+            Err(what) => findings.push(Problem::error(span, what)),
         }
     }
     trust
+}
+
+/// The certificates in a file, or what is wrong with it.
+pub(super) fn authorities(files: &dyn Files, name: &str) -> Result<Arc<str>, String> {
+    match files.read(name) {
+        Ok(pem) if pem.contains("BEGIN CERTIFICATE") => Ok(pem.into()),
+        Ok(_) => Err("this file holds no certificate in PEM form".to_owned()),
+        Err(error) => Err(format!("this file can't be read: {error}")),
+    }
+}
+
+/// Where a URL leads by itself, and what to ask for there.
+pub(crate) fn origin(
+    url: &str,
+    authorities: Option<Arc<str>>,
+) -> Result<(Endpoint, PathAndQuery), &'static str> {
+    let mut endpoint = endpoint_of(url, &Trust { authorities, server_name: None })?;
+    endpoint.base_path = String::new();
+    let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
+    let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Ok((endpoint, target))
 }
 
 /// An endpoint is the front of a URL, to which requests add the rest.

@@ -18,6 +18,7 @@ use tokio::{
 use tollgate_core::{config::document::LogFormat, gateway::Gateway, listener::Listener};
 
 use crate::{
+    acme::Acme,
     admin::{Admin, MetricsPage},
     clock::Clock,
     host::{self, NativeHost},
@@ -95,6 +96,18 @@ impl Serving {
             threads: options.threads.unwrap_or(0),
         })
         .map_err(|error| error.to_string())?;
+        let (server, acme) = match &settings.acme {
+            // The command line may have it that nothing is encrypted.
+            Some(acme) if tls.is_used() => {
+                let metrics = host.metrics().acme().clone();
+                let acme = Acme::new(acme.clone(), &settings.store, clock.clone(), metrics, tls.clone())?;
+                tls.look_at(acme.challenges().clone());
+                // What is kept serves from the first handshake on.
+                runtime.block_on(acme.load());
+                (server.with_challenges(acme.challenges().clone()), Some(acme))
+            }
+            _ => (server, None),
+        };
         if tls.is_used() {
             runtime.spawn(tls.watch());
         }
@@ -127,6 +140,9 @@ impl Serving {
             });
         }
         let running = server.start(gateway, host.clone()).map_err(|error| error.to_string())?;
+        if let Some(acme) = acme {
+            runtime.spawn(async move { acme.run().await });
+        }
         Ok(Self { runtime, running, host, ready, drain: Duration::from_millis(limits.drain_timeout_ms) })
     }
 

@@ -1,6 +1,9 @@
 //! Which certificate a client gets, by the name it asks for. Tables are replaced as a whole, so no connection waits.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -9,6 +12,7 @@ use rustls::{
 };
 
 use super::certificate::Certificate;
+use crate::acme::Challenges;
 
 /// The protocol that an authority speaks which wants to see that a name is ours (RFC 8737).
 pub(super) const ACME_TLS: &[u8] = b"acme-tls/1";
@@ -110,6 +114,16 @@ impl Certificates {
     }
 }
 
+impl Certificates {
+    /// What an authority is to be shown that asks for a name, where it is not this process that orders.
+    pub(super) async fn challenge_elsewhere(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        if self.ordered.challenge(name).is_some() {
+            return None;
+        }
+        self.ordered.elsewhere.get()?.certificate(name).await
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
@@ -129,7 +143,11 @@ pub(super) fn is_challenge(hello: &ClientHello<'_>) -> bool {
 
 /// Certificates that were ordered, for all listeners, and those that show an authority that a name is ours.
 #[derive(Debug, Default)]
-pub(super) struct Ordered(ArcSwap<Names>);
+pub(super) struct Ordered {
+    names: ArcSwap<Names>,
+    /// Knows what others show who order for the same names.
+    elsewhere: OnceLock<Arc<Challenges>>,
+}
 
 #[derive(Debug, Default, Clone)]
 struct Names {
@@ -156,8 +174,13 @@ impl Ordered {
         });
     }
 
+    /// From now on what is not known here is looked for there. Only the first counts.
+    pub(super) fn look_at(&self, challenges: Arc<Challenges>) {
+        let _ = self.elsewhere.set(challenges);
+    }
+
     fn change(&self, change: impl Fn(&mut Names)) {
-        self.0.rcu(|all| {
+        self.names.rcu(|all| {
             let mut all = Names::clone(all);
             change(&mut all);
             all
@@ -165,11 +188,11 @@ impl Ordered {
     }
 
     fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.load().certificates.get(name).cloned()
+        self.names.load().certificates.get(name).cloned()
     }
 
     fn challenge(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.0.load().challenges.get(name).cloned()
+        self.names.load().challenges.get(name).cloned()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     time_provider::TimeProvider,
     version::{TLS12, TLS13},
 };
@@ -62,7 +62,7 @@ pub(super) fn serving(
 }
 
 /// For an authority that wants to see that a name is ours.
-pub(super) fn challenged(certificates: Arc<Certificates>) -> Result<ServerConfig, String> {
+pub(super) fn challenged(certificates: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(INTERMEDIATE)

@@ -3,8 +3,9 @@
 use std::{io, sync::Arc, time::Duration};
 
 use rustls::{
-    Error, HandshakeKind,
-    server::{Acceptor as FirstFlight, ServerConnection},
+    Error, HandshakeKind, ServerConfig,
+    server::{Acceptor as FirstFlight, ClientHello, ServerConnection},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -13,7 +14,12 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tollgate_core::{certificate::ClientCertificate, config::document::HttpProtocol};
 
-use super::{Listener, certificates::is_challenge, client, config::alpn};
+use super::{
+    Listener,
+    certificates::is_challenge,
+    client,
+    config::{self, alpn},
+};
 use crate::{
     clock::Clock,
     metrics::{Metrics, TlsFailed as Failed},
@@ -74,8 +80,9 @@ impl Acceptor {
     {
         let started =
             LazyConfigAcceptor::new(FirstFlight::default(), io).await.map_err(|error| kind(&error))?;
-        if is_challenge(&started.client_hello()) {
-            let challenged = started.into_stream(self.listener.challenged.clone()).await;
+        if let Some(name) = challenged_name(&started.client_hello()) {
+            let config = self.challenged(name.as_deref()).await;
+            let challenged = started.into_stream(config).await;
             challenged.map_err(|error| kind(&error))?;
             return Ok(None);
         }
@@ -95,6 +102,15 @@ impl Acceptor {
         Ok(Some(Accepted { stream, client, protocol }))
     }
 
+    /// What an authority is shown. It may have asked here for what another gateway orders.
+    async fn challenged(&self, name: Option<&str>) -> Arc<ServerConfig> {
+        let own = self.listener.challenged.clone();
+        let Some(name) = name else { return own };
+        let Some(key) = self.listener.certificates.challenge_elsewhere(name).await else { return own };
+        let key = SingleCertAndKey::from(CertifiedKey::clone(&key));
+        config::challenged(Arc::new(key)).map_or(own, Arc::new)
+    }
+
     /// A session that is resumed brings the certificate with which it began, and that may have expired since.
     fn client(&self, connection: &ServerConnection) -> Result<Option<Arc<ClientCertificate>>, Failed> {
         let Some([own, ..]) = connection.peer_certificates() else { return Ok(None) };
@@ -104,6 +120,11 @@ impl Acceptor {
         }
         Ok(Some(Arc::new(facts)))
     }
+}
+
+/// The name that an authority asks for which wants to see that it is ours, if this is one.
+fn challenged_name(hello: &ClientHello<'_>) -> Option<Option<String>> {
+    is_challenge(hello).then(|| hello.server_name().map(str::to_owned))
 }
 
 fn kind(error: &io::Error) -> Failed {

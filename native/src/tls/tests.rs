@@ -620,7 +620,7 @@ async fn an_authority_sees_what_shows_that_a_name_is_ours_and_nobody_else_does()
     let site = Site::new(written(vec![own.files(&folder, "1")]));
     let asking = || Client { alpn: &[ACME], ..Client::default() }.build();
     assert!(site.meet(&asking(), "own.test").await.1.is_err(), "nothing was ordered");
-    site.tls.challenge("own.test", &proof.certified());
+    site.tls.challenge("own.test", proof.certified());
     let (server, client) = site.meet(&asking(), "own.test").await;
     let client = client.unwrap();
     assert_eq!(shown(&client), proof.der);
@@ -644,7 +644,7 @@ async fn an_ordered_certificate_serves_from_the_next_handshake_on() {
     assert_eq!(site.tls.names_to_order(), ["own.test"]);
     assert!(site.meet(&Client::default().build(), "own.test").await.0.is_err());
     let ordered = made(&["own.test"]);
-    site.tls.put(&["own.test".to_owned()], &ordered.certified());
+    site.tls.put(&["own.test".to_owned()], ordered.certified());
     let (_, client) = site.meet(&Client::default().build(), "own.test").await;
     assert_eq!(shown(&client.unwrap()), ordered.der);
 }

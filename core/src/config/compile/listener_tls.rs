@@ -163,9 +163,8 @@ fn acme_names(tls: &Written, place: &Node, whole: &Whole<'_>, bench: &Bench<'_>)
     if let Some(node) = place.get("acme").filter(|_| !tls.acme.is_empty() && whole.root.get("acme").is_none())
     {
         bench.miss(
-            Problem::error(node.span, "certificates are to be ordered, and nothing says where").cure(
-                "say so at the top: `acme: {contact: [\"mailto:you@example.com\"], terms_agreed: true}`",
-            ),
+            Problem::error(node.span, "certificates are to be ordered, and nothing says where")
+                .cure("say so at the top: `acme: {terms_agreed: true, folder: /var/lib/tollgate/acme}`"),
         );
     }
     let mut names: Vec<String> = Vec::new();

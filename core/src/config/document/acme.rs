@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use super::OneOrMany;
+
 /// The authority that issues certificates, and what it is told.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -14,17 +16,19 @@ pub struct Acme {
     pub directory_url: Option<String>,
     /// Where the authority may write to, such as `mailto:ops@example.com`.
     #[serde(default)]
-    pub contact: Vec<String>,
+    pub contact: OneOrMany,
     /// Whether you agree to the authority's terms. Nothing is ordered otherwise.
     #[serde(default)]
     pub terms_agreed: bool,
     /// How it is shown that a name is yours.
     #[serde(default)]
     pub challenge: AcmeChallenge,
-    /// Where the account and certificates are kept: a folder, which several gateways may share. One of them orders.
+    /// Where the account, certificates and keys are kept: a folder that outlives the gateway and is read by nobody else.
+    /// Several gateways may share it, and then one of them orders. Either this or `in_store`.
     #[serde(default)]
     pub folder: Option<String>,
-    /// Keep them in the `store` instead, which must be `Redis`: all gateways that share it share them.
+    /// Keep them in the `store` instead, which must be `Redis` and write to a disk: all gateways that share it share
+    /// them.
     #[serde(default)]
     pub in_store: bool,
     /// PEM of authorities to trust when the directory is spoken to. The system's when absent.
