@@ -115,6 +115,8 @@ const CASES: &[Case] = cases! {
     "102-store-url"
     "103-store-url-of-a-cluster"
     "104-store-url-insecure"
+    "115-protocols"
+    "116-protocols-on-workers"
 };
 
 /// What the cases include.
