@@ -44,6 +44,7 @@ const STEERING: &[&str] = &[
     "via",
     "warning",
     "www-authenticate",
+    "x-api-key",
     "x-http-method-override",
     "x-powered-by",
     "x-request-id",
@@ -51,7 +52,7 @@ const STEERING: &[&str] = &[
 
 /// Whole families of such names.
 const FAMILIES: &[&str] =
-    &["access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-", "x-tollgate-"];
+    &["access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-", "x-tollgate-", "x-user-"];
 
 /// Digests are known only when content has passed (RFC 9530 §2), so they are what trailers are for.
 const DIGEST: &str = "content-digest";

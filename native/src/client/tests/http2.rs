@@ -508,3 +508,61 @@ async fn a_certificate_of_our_own_is_presented_where_it_is_asked_for() {
         assert_eq!(fetched.is_ok(), expected, "{fetched:?}");
     }
 }
+
+/// What this process has in memory.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// A gibibyte through TLS and HTTP/2, both ends of it in this process.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "takes some seconds"]
+async fn a_gibibyte_passes_in_little_memory() {
+    const SIZE: usize = 1 << 30;
+    const PIECE: &[u8] = &[7; 64 << 10];
+    let (listener, plain) = listen().await;
+    let endpoint = Endpoint { protocol: Protocol::Http2, tls: Some(tls()), ..plain };
+    tokio::spawn(async move {
+        use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+        let chain = CertificateDer::from_pem_slice(include_bytes!("../testdata/upstream.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../testdata/upstream.key")).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let mut config = builder.with_single_cert(vec![chain], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = accept(&listener).await;
+        let stream = tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+        let mut served = handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut respond))) = served.accept().await {
+            tokio::spawn(async move {
+                let mut body = respond.send_response(Response::new(()), false).unwrap();
+                let mut left = SIZE;
+                while left > 0 {
+                    body.reserve_capacity(PIECE.len().min(left));
+                    let room = std::future::poll_fn(|context| body.poll_capacity(context)).await;
+                    let room = room.unwrap().unwrap().min(PIECE.len()).min(left);
+                    left -= room;
+                    body.send_data(Bytes::from_static(&PIECE[..room]), left == 0).unwrap();
+                }
+            });
+        }
+    });
+    let began = std::time::Instant::now();
+    let response = Client::default().fetch(&endpoint, get(), PATIENCE).await.unwrap();
+    let mut body = response.into_body();
+    let (mut came, mut looked, mut most) = (0, 0, 0);
+    while let Some(frame) = body.frame().await {
+        came += frame.unwrap().into_data().unwrap().len();
+        if came - looked > 1 << 20 {
+            looked = came;
+            most = most.max(resident());
+        }
+    }
+    assert_eq!(came, SIZE);
+    println!("{:?}, {} MiB at most", began.elapsed(), most >> 20);
+    assert!(most < 64 << 20, "{most}");
+}

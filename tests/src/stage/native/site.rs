@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -42,6 +42,10 @@ use tollgate_rehearsal::{
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 64;
+
+/// How long what was written may be on its way before its end is given up: to reset a stream of HTTP/2 takes back what is
+/// still there.
+const FLUSHED_WITHIN: Duration = Duration::from_millis(20);
 
 /// The upstreams of a case.
 #[derive(Debug)]
@@ -299,7 +303,7 @@ fn response(message: Message) -> Response<Pieces> {
         trailers: Some(trailers).filter(|trailers| !trailers.is_empty()),
         length: message.length,
         breaks_off: message.breaks_off,
-        flushed: false,
+        flushing: None,
     });
     *response.status_mut() = StatusCode::from_u16(message.status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
     for (name, value) in message.headers {
@@ -316,7 +320,8 @@ struct Pieces {
     trailers: Option<HeaderMap>,
     length: Option<u64>,
     breaks_off: bool,
-    flushed: bool,
+    /// Runs while what was written before is on its way.
+    flushing: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Body for Pieces {
@@ -333,12 +338,12 @@ impl Body for Pieces {
                 Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
             }
             // What was written before has to be on its way before the connection is given up.
-            None if !self.flushed => {
-                self.flushed = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
+            None => {
+                let flushing =
+                    self.flushing.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSHED_WITHIN)));
+                ready!(flushing.as_mut().poll(context));
+                Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
             }
-            None => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
         }
     }
 
