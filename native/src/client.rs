@@ -21,7 +21,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
 };
 use tollgate_core::{
     body::{Body, BodyError},
@@ -71,26 +71,22 @@ impl Client {
             Protocol::Auto if endpoint.tls.is_some() => Offer::Both,
             Protocol::Auto | Protocol::Http1 => Offer::Http1,
         };
-        let idle = span(patience.idle_ms);
-        let request = request.map(|body| body.idle_after(idle));
+        let request = request.map(|body| body.idle_after(span(patience.idle_ms)));
 
         let deadline = Instant::now() + span(patience.head_ms);
-        let mut used = None;
         let answered = match offer {
-            Offer::Http1 => timeout_at(deadline, self.alone(endpoint, request, patience)).await,
+            Offer::Http1 => timeout_at(deadline, self.alone(endpoint, request, &patience)).await,
             // Boxed: HTTP/1.1 is not to carry room for it.
             Offer::Http2 | Offer::Both => {
-                let together = self.together(endpoint, request, offer, patience, &mut used);
-                timeout_at(deadline, Box::pin(together)).await
+                Box::pin(self.together_until(deadline, endpoint, request, offer, patience)).await
             }
         };
         let (mut response, lease) = answered.map_err(|_| {
-            // It may be dead, and pass others by in silence too. Whoever is served by it goes on.
-            used.iter().for_each(|connection| connection.retire());
             let detail = format!("{}: no response within {} ms", endpoint.authority, patience.head_ms);
             HostError::new(HostErrorKind::Timeout, detail)
         })??;
 
+        let idle = span(patience.idle_ms);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upstream = response.extensions_mut().remove::<OnUpgrade>();
             let (Some(downstream), Some(upstream)) = (downstream, upstream) else {
@@ -120,18 +116,22 @@ impl Client {
         &self,
         endpoint: &Endpoint,
         mut request: Request<NativeBody>,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<(Response<Incoming>, Lease), HostError> {
         head::for_http1(&mut request);
         loop {
-            let pooled = self.pools.take(&endpoint.pool);
-            let fresh = pooled.is_none();
-            let connection = match pooled {
-                Some(connection) => connection,
-                // Boxed: it is rare and large, and every request would carry room for it.
-                None => Box::pin(self.own(endpoint, patience)).await?,
+            let fresh;
+            let mut whole = {
+                let connection = if let Some(pooled) = self.pools.take(&endpoint.pool) {
+                    fresh = false;
+                    pooled
+                } else {
+                    fresh = true;
+                    // Boxed: it is rare and large, and every request would carry room for it.
+                    Box::pin(self.own(endpoint, *patience)).await?
+                };
+                Whole::new(connection, &self.pools, &endpoint.pool)
             };
-            let mut whole = Whole::new(connection, &self.pools, &endpoint.pool);
             let mut failure = match whole.send(request).await {
                 Ok(response) => return Ok((response, Lease::Whole(whole))),
                 Err(failure) => failure,
@@ -171,6 +171,25 @@ impl Client {
                 None => Err(exchange_failure(endpoint, &failure.into_error())),
             },
         }
+    }
+
+    /// The same over a connection that others may share, until a moment.
+    async fn together_until(
+        &self,
+        deadline: Instant,
+        endpoint: &Endpoint,
+        request: Request<NativeBody>,
+        offer: Offer,
+        patience: Patience,
+    ) -> Result<Result<(Response<Incoming>, Lease), HostError>, Elapsed> {
+        let mut used = None;
+        let together = self.together(endpoint, request, offer, patience, &mut used);
+        let answered = timeout_at(deadline, together).await;
+        if answered.is_err() {
+            // It may be dead, and pass others by in silence too. Whoever is served by it goes on.
+            used.iter().for_each(|connection| connection.retire());
+        }
+        answered
     }
 
     /// The same over a connection that others may share, in HTTP/2, unless the endpoint chooses HTTP/1.1. `used` is the
