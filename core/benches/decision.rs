@@ -47,6 +47,9 @@ impl Body for NoBody {
     fn full(bytes: Bytes) -> Self {
         Self(bytes)
     }
+    fn sifted(self, _: &tollgate_core::trailers::Trailers) -> Self {
+        self
+    }
     fn length(&self) -> Option<u64> {
         Some(self.0.len() as u64)
     }

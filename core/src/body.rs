@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::content_digest::ContentDigest;
+use crate::{content_digest::ContentDigest, trailers::Trailers};
 
 /// A message body that core carries and, as a rule, does not open.
 #[expect(
@@ -25,6 +25,9 @@ pub trait Body: Sized + 'static {
 
     /// The same body, which fails with [`BodyError::TooLarge`] once more than `limit` bytes have passed.
     fn bounded(self, limit: u64) -> Self;
+
+    /// The same body, after which only such fields follow as this rule leaves.
+    fn sifted(self, trailers: &Trailers) -> Self;
 
     /// The same body, which fails with [`BodyError::Unproven`] unless it has this digest in the end. Its last piece is
     /// held back until that is known, so nobody ever has a whole body that is another.

@@ -20,7 +20,7 @@ use crate::{
     policy::oidc_login::OidcLogin,
     route::Router,
     trail::Guard,
-    transform::forwarded::Trusted,
+    transform::{forwarded::Trusted, trailers::Trailers},
 };
 
 /// Everything that requests need to know of the configuration.
@@ -41,6 +41,8 @@ pub struct Gateway {
     pub(crate) https: Https,
     /// Fields that carry identity to services and that clients therefore can't send.
     pub(crate) identity_headers: Vec<HeaderName>,
+    /// Which fields may follow a body, in either direction.
+    pub(crate) trailers: Trailers,
     /// Whether any policy looks at client certificates.
     pub(crate) certified: bool,
     /// Whether it has any expressions.

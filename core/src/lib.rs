@@ -53,3 +53,5 @@ mod transform;
 pub mod upstream;
 pub mod usage;
 pub mod verify;
+
+pub use self::transform::trailers;

@@ -34,7 +34,7 @@ use crate::{
     refusal::{Addressee, Refusal},
     route::Found,
     trail::{Said, Step, TRAIL_HEADER, Trail, Verdict},
-    transform::{forwarded, hygiene, trace_context::hex},
+    transform::{cookies, forwarded, hygiene, trace_context::hex},
 };
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -217,6 +217,9 @@ async fn exchange<'g, H: Host>(
     }
     if entrance.needs_hygiene {
         hygiene::remove_claims(&mut head.headers, &gateway.identity_headers);
+    }
+    if entrance.has_crumbs {
+        cookies::join(&mut head.headers);
     }
     if let Some(answered) = publish::answer(context, &head, account) {
         return answered;

@@ -2,13 +2,18 @@
 //!
 //! Choosing among endpoints is here (round robin); speaking to them is the host's.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use http::{HeaderValue, uri::Authority};
+use zeroize::Zeroizing;
 
+pub use crate::config::document::Protocol;
 use crate::config::{node::Span, places::Places};
 
 /// How long to wait, in milliseconds.
@@ -37,11 +42,13 @@ pub struct Endpoint {
     pub authority: Authority,
     /// Present when the endpoint is spoken to over TLS.
     pub tls: Option<Tls>,
+    /// Which HTTP it is spoken to in. Hosts on which the platform chooses don't look at it.
+    pub protocol: Protocol,
     /// What stands before every path: empty, or begins with `/` and does not end with one.
     pub base_path: String,
     /// The `Host` header that names this endpoint.
     pub host: HeaderValue,
-    /// Names the pool of connections that may serve this endpoint: equal only where authority and TLS are.
+    /// Names the pool of connections that may serve this endpoint: equal only where authority, protocol and TLS are.
     pub pool: Arc<str>,
     /// Whether it takes bytes and no requests (`tcp:`).
     pub is_raw: bool,
@@ -66,6 +73,24 @@ pub struct Tls {
     pub authorities: Option<Arc<str>>,
     /// The name that the certificate must carry, where it is not the endpoint's host.
     pub server_name: Option<String>,
+    /// What is presented where the endpoint asks for a certificate.
+    pub identity: Option<Arc<ClientIdentity>>,
+}
+
+/// A certificate of the gateway's own and its key, both PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// The certificate, then those that lead to its authority.
+    pub chain: String,
+    /// The private key.
+    pub key: Zeroizing<String>,
+}
+
+/// Without the key.
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").field("chain", &self.chain).finish_non_exhaustive()
+    }
 }
 
 /// A named group of endpoints that answer alike.
@@ -77,6 +102,8 @@ pub struct Service {
     pub endpoints: Vec<Endpoint>,
     /// How long to wait for it, unless a route says otherwise.
     pub patience: Patience,
+    /// Which HTTP it is spoken to in, as written; what that means for an endpoint, each of them says.
+    pub protocol: Protocol,
     /// Whether it is told by a token who makes a request.
     pub is_told: bool,
     /// Where it is written, or where the name stands by which it is implied.
@@ -92,12 +119,18 @@ impl Service {
             endpoint.service = name.clone();
         }
         let places = Places::implied(span);
-        Self { name, endpoints, patience, is_told: false, span, places, next: AtomicUsize::new(0) }
+        let (protocol, next) = (Protocol::default(), AtomicUsize::new(0));
+        Self { name, endpoints, patience, protocol, is_told: false, span, places, next }
     }
 
     /// The same, written in a mapping.
     pub(crate) fn written(self, places: Places) -> Self {
         Self { places, ..self }
+    }
+
+    /// The same, spoken to in this.
+    pub(crate) fn spoken(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     /// The same, told who makes a request or not.

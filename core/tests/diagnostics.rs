@@ -126,6 +126,8 @@ const CASES: &[Case] = cases! {
     "129-acme-workers"
     "130-acme-kept"
     "131-acme-in-vain"
+    "115-protocols"
+    "116-protocols-on-workers"
 };
 
 /// What the cases include.

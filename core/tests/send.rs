@@ -40,6 +40,9 @@ macro_rules! fake_body {
             fn full(_: Bytes) -> Self {
                 $new
             }
+            fn sifted(self, _: &tollgate_core::trailers::Trailers) -> Self {
+                self
+            }
             fn length(&self) -> Option<u64> {
                 None
             }

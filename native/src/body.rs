@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use tollgate_core::{
     body::{Body, BodyError, Coding},
     content_digest::ContentDigest,
+    trailers::Trailers,
 };
 
 use self::pace::Pace;
@@ -34,6 +35,8 @@ pub struct NativeBody {
     idle: Option<Idle>,
     /// How fast it has to come.
     pace: Option<Box<Pace>>,
+    /// Which fields may follow it.
+    trailers: Option<Trailers>,
     /// The connection that `source` is read from. Returned to its pool at the clean end; cut when dropped.
     lease: Option<Lease>,
 }
@@ -105,8 +108,20 @@ impl NativeBody {
         }
     }
 
+    /// The same once more, where that takes nothing: a stream is there once.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        let source = match &self.source {
+            Source::Empty => Source::Empty,
+            Source::Full(bytes) => Source::Full(bytes.clone()),
+            Source::Switched(_) | Source::Incoming(_) | Source::Wrapped(_) | Source::Failed(_) => {
+                return None;
+            }
+        };
+        Some(Self { allowed: self.allowed, ..Self::from_source(source) })
+    }
+
     fn from_source(source: Source) -> Self {
-        Self { source, allowed: u64::MAX, idle: None, pace: None, lease: None }
+        Self { source, allowed: u64::MAX, idle: None, pace: None, trailers: None, lease: None }
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -122,7 +137,7 @@ impl NativeBody {
         }
     }
 
-    fn pass(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn pass(&mut self, mut frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(data) = frame.data_ref() {
             match self.allowed.checked_sub(data.len() as u64) {
                 Some(left) => self.allowed = left,
@@ -135,6 +150,9 @@ impl NativeBody {
         let length = frame.data_ref().map_or(0, Bytes::len);
         if self.pace.as_mut().is_some_and(|pace| pace.moved(length)) {
             return self.fail(BodyError::Broken("it comes too slowly".to_owned()));
+        }
+        if let (Some(rule), Some(fields)) = (&self.trailers, frame.trailers_mut()) {
+            rule.sift(fields);
         }
         // A reader that knows the length, or has seen trailers, does not ask again.
         if self.is_end_stream() || frame.is_trailers() {
@@ -225,6 +243,14 @@ impl Body for NativeBody {
             return Self::from_source(Source::Failed(BodyError::TooLarge));
         }
         self.allowed = self.allowed.min(limit);
+        self
+    }
+
+    fn sifted(mut self, trailers: &Trailers) -> Self {
+        // Of what is whole already nothing follows.
+        if matches!(self.source, Source::Incoming(_) | Source::Wrapped(_)) {
+            self.trailers = Some(trailers.clone());
+        }
         self
     }
 

@@ -19,7 +19,8 @@ pub(crate) fn span(milliseconds: u64) -> Duration {
 /// A limit to how long a stream may stand still.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    limit: Duration,
+    /// In milliseconds, for bodies carry it: seven weeks at most.
+    limit_ms: u32,
     /// Made when the stream stands still for the first time: short messages never do.
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the timer runs for the present stillness. If not, it is left alone, even when it fires.
@@ -29,7 +30,8 @@ pub(crate) struct Idle {
 impl Idle {
     /// The stream may stand still for `limit`.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, still: false }
+        let limit_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        Self { limit_ms, timer: None, still: false }
     }
 
     /// The stream moved. Costs nothing.
@@ -39,17 +41,18 @@ impl Idle {
 
     /// The stream does not move now. Ready, with the limit, when that has lasted for so long.
     pub(crate) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<Duration> {
+        let limit = Duration::from_millis(self.limit_ms.into());
         let timer = match &mut self.timer {
             Some(timer) => {
                 if !self.still {
                     // Later than before, which tokio does without its lock.
-                    timer.as_mut().reset(Instant::now() + self.limit);
+                    timer.as_mut().reset(Instant::now() + limit);
                 }
                 timer
             }
-            none => none.insert(Box::pin(tokio::time::sleep(self.limit))),
+            none => none.insert(Box::pin(tokio::time::sleep(limit))),
         };
         self.still = true;
-        timer.as_mut().poll(context).map(|()| self.limit)
+        timer.as_mut().poll(context).map(|()| limit)
     }
 }

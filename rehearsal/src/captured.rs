@@ -70,6 +70,8 @@ impl Captured {
             pieces: sent.pieces.clone(),
             peer: sent.peer,
             certificate: sent.certificate.clone(),
+            trailers: sent.trailers.clone(),
+            over: sent.over,
         })
     }
 

@@ -6,7 +6,7 @@ pub mod world;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, response};
 use tollgate_core::{body::Body, config::Files, gateway::Gateway, host::Peer, pipeline};
 
 use self::{body::FakeBody, host::FakeHost};
@@ -62,6 +62,7 @@ async fn send(
     let response = pipeline::handle(gateway, host, &Peer::new(sent.peer, false), request).await;
     let (mut head, body) = response.into_parts();
     frame(&mut head, &sent.method, body.length());
+    let trailers = lines(&body.trailers());
     let (body, broken) = if sent.method == "HEAD" { Default::default() } else { body.collect() };
     host.run_jobs().await;
     let (event, trail) = host.take_event().unzip();
@@ -70,6 +71,7 @@ async fn send(
         headers: lines(&head.headers),
         body,
         broken,
+        trailers,
         seen: host.world.take_seen(),
         event,
         trail: trail.flatten(),
@@ -82,7 +84,11 @@ async fn send(
 pub(crate) fn request(sent: &Sent) -> Result<Request<FakeBody>, http::Error> {
     let length = sent.field("content-length").and_then(|text| text.parse().ok());
     let length = if sent.is_chunked() { None } else { length.or(Some(0)) };
-    let mut request = Request::new(FakeBody::new(sent.pieces.clone(), length));
+    let mut trailers = HeaderMap::new();
+    for (name, value) in &sent.trailers {
+        trailers.append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value.as_bytes())?);
+    }
+    let mut request = Request::new(FakeBody::new(sent.pieces.clone(), length).followed_by(trailers));
     *request.method_mut() = Method::from_bytes(sent.method.as_bytes())?;
     *request.uri_mut() = Uri::try_from(&sent.target)?;
     *request.version_mut() = Version::HTTP_11;

@@ -23,6 +23,9 @@ pub fn judge(expect: &Expect, observed: &Observed) -> Vec<Fault> {
         faults.body("body", wish, &observed.body);
     }
     faults.equal("body breaks off", &expect.broken, &observed.broken);
+    for (name, wish) in &expect.trailers {
+        faults.field(&format!("trailer `{name}`"), name, wish, &observed.trailers);
+    }
     if let Some(code) = &expect.refusal {
         refusal(code, observed, &mut faults);
     }
@@ -62,6 +65,7 @@ pub fn compare(first: &Observed, second: &Observed) -> Vec<Fault> {
     faults.fields("header", &first.headers, &second.headers);
     faults.bytes("body", &first.body, &second.body);
     faults.equal("body breaks off", &first.broken, &second.broken);
+    faults.fields("trailer", &first.trailers, &second.trailers);
     let names = first
         .upstream
         .keys()
@@ -81,6 +85,7 @@ pub fn compare(first: &Observed, second: &Observed) -> Vec<Fault> {
             faults.equal(&format!("{what}: path"), &first.path, &second.path);
             faults.fields(&format!("{what}: header"), &joined(&first.headers), &joined(&second.headers));
             faults.bytes(&format!("{what}: body"), &first.body, &second.body);
+            faults.fields(&format!("{what}: trailer"), &first.trailers, &second.trailers);
         }
     }
     faults.equal("recorded", &first.event, &second.event);

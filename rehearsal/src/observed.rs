@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tollgate_core::{event::Event, trail::Trail};
 
-use crate::{coding, play::Sent, upstream::Seen};
+use crate::{case::request::Over, coding, play::Sent, upstream::Seen};
 
 /// Stands for an identifier that the gateway made up.
 const NEW_ID: &str = "<request-id>";
@@ -28,6 +28,8 @@ pub struct Raw {
     pub body: Bytes,
     /// Whether the content broke off.
     pub broken: bool,
+    /// The fields after the content, names in lower case.
+    pub trailers: Vec<(String, String)>,
     /// What upstreams were asked meanwhile, and which.
     pub seen: Vec<(String, Seen)>,
     /// What was recorded.
@@ -51,6 +53,8 @@ pub struct Observed {
     pub body: Bytes,
     /// Whether the content broke off.
     pub broken: bool,
+    /// The fields after the content.
+    pub trailers: Fields,
     /// What each upstream was asked.
     pub upstream: BTreeMap<String, Vec<Shown>>,
     /// What was recorded.
@@ -77,6 +81,10 @@ pub struct Shown {
     pub headers: Fields,
     /// The content.
     pub body: Bytes,
+    /// The fields after the content.
+    pub trailers: Fields,
+    /// Which HTTP it came in, where the host tells. Hosts are compared without it.
+    pub over: Option<Over>,
 }
 
 /// The parts of an event that hosts agree on.
@@ -158,6 +166,8 @@ impl Observed {
                 path: plain(&seen.path),
                 headers,
                 body: plain_body(&seen.body),
+                trailers: fields(&seen.trailers),
+                over: seen.over,
             };
             upstream.entry(name.clone()).or_default().push(shown);
         }
@@ -166,6 +176,7 @@ impl Observed {
             headers,
             body: plain_body(&body),
             broken: raw.broken,
+            trailers: fields(&raw.trailers),
             upstream,
             event: raw.event,
             trail: raw.trail,
@@ -214,6 +225,8 @@ mod tests {
             pieces: Vec::new(),
             peer: Ipv4Addr::LOCALHOST.into(),
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         }
     }
 

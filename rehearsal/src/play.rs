@@ -12,7 +12,7 @@ use crate::{
         certificate::Certificate,
         expect::Expect,
         read::Scene,
-        request::{Bearer, Request},
+        request::{Bearer, Over, Request},
         script::Script,
         text::Content,
     },
@@ -94,6 +94,10 @@ pub struct Sent {
     pub peer: IpAddr,
     /// The certificate of the client's end of the connection.
     pub certificate: Option<Certificate>,
+    /// The fields after the content, in their order.
+    pub trailers: Vec<(String, String)>,
+    /// Which HTTP it is made in, where the host has a wire.
+    pub over: Over,
 }
 
 impl Sent {
@@ -198,6 +202,7 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
         && !has("transfer-encoding")
     {
         match &request.content {
+            Some(Content::Pieces(_)) if request.over == Over::Http2 => {}
             Some(Content::Pieces(_)) => add("transfer-encoding", "chunked".to_owned()),
             _ => add("content-length", pieces.iter().map(Bytes::len).sum::<usize>().to_string()),
         }
@@ -210,6 +215,8 @@ fn sent(request: &Request, now: u64) -> Result<Sent, String> {
         pieces: pieces.unwrap_or_default(),
         peer: request.peer,
         certificate: request.certificate.clone(),
+        trailers: request.trailers.0.clone(),
+        over: request.over,
     };
     if let Some(signing) = &request.signing {
         signing.sign(&mut sent, now)?;

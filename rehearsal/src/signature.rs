@@ -155,6 +155,8 @@ mod tests {
             pieces: Vec::new(),
             peer: [127, 0, 0, 1].into(),
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         };
         let secret =
             "base64:uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==";

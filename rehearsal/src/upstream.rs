@@ -14,6 +14,7 @@ use tollgate_core::body::Coding;
 use crate::{
     case::{
         expect::{Asked, UpstreamWish},
+        request::Over,
         script::{Answer, Echo, Encoding, Fault, Kind, Script, When},
         text::Content,
     },
@@ -34,6 +35,10 @@ pub struct Seen {
     pub body: Bytes,
     /// The content, in the pieces in which it came.
     pub pieces: Vec<Bytes>,
+    /// The fields after the content, names in lower case.
+    pub trailers: Vec<(String, String)>,
+    /// Which HTTP it came in, where there is a wire.
+    pub over: Option<Over>,
 }
 
 /// What an upstream does about a request.
@@ -60,6 +65,8 @@ pub struct Message {
     pub pieces: Vec<Bytes>,
     /// How long the content is said to be.
     pub length: Option<u64>,
+    /// The fields after the content.
+    pub trailers: Vec<(String, String)>,
     /// Whether the connection ends after the pieces, which then are not all.
     pub breaks_off: bool,
 }
@@ -150,6 +157,7 @@ impl Upstreams {
                 headers: vec![("content-length".to_owned(), "0".to_owned())],
                 pieces: Vec::new(),
                 length: Some(0),
+                trailers: Vec::new(),
                 breaks_off: false,
             }),
         };
@@ -256,6 +264,8 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
     }
     let breaks_off = matches!(answer.kind, Kind::Fault(Fault::CloseMidBody));
     let whole: usize = content.iter().map(Bytes::len).sum();
+    // What is followed by fields goes in chunks (RFC 9112 §7.1.2).
+    let told = told && answer.trailers.0.is_empty();
     let mut length = told.then_some(whole as u64 + if breaks_off { 100 } else { 0 });
     // Neither of these has content (RFC 9110 §6.4.1), and none may tell a length.
     let bare = matches!(answer.status, 204 | 304);
@@ -267,7 +277,13 @@ fn reply(answer: &Answer, seen: &Seen) -> Reply {
         length = Some(0);
     }
     headers.extend(answer.headers.0.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
-    Reply::Answer(Message { status: answer.status, headers, pieces: content, length, breaks_off })
+    let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+    let trailers = if bare || seen.method == "HEAD" {
+        Vec::new()
+    } else {
+        answer.trailers.0.iter().map(lower).collect()
+    };
+    Reply::Answer(Message { status: answer.status, headers, pieces: content, length, trailers, breaks_off })
 }
 
 /// A request as JSON. A field on several lines is a list.
@@ -310,6 +326,8 @@ mod tests {
             headers: Vec::new(),
             body: Bytes::new(),
             pieces: Vec::new(),
+            trailers: Vec::new(),
+            over: None,
         };
         match upstreams.ask("a", seen) {
             Reply::Answer(message) => message.status,

@@ -72,6 +72,8 @@ fn signed(now: u64) -> Vec<(String, String)> {
         pieces: Vec::new(),
         peer: [127, 0, 0, 1].into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     };
     let signing: Signing = serde_json::from_value(json!({"key": "k", "secret": SECRET})).unwrap();
     signing.sign(&mut sent, now).unwrap();

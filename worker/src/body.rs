@@ -6,6 +6,7 @@ use js_sys::{JsString, Uint8Array};
 use tollgate_core::{
     body::{Body, BodyError, Coding},
     content_digest::ContentDigest,
+    trailers::Trailers,
 };
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -113,6 +114,11 @@ impl Body for EdgeBody {
 
     fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    fn sifted(self, _: &Trailers) -> Self {
+        // The runtime has none, in either direction.
+        self
     }
 
     fn bounded(self, limit: u64) -> Self {

@@ -48,15 +48,21 @@ fn between(old: &Service, new: &Service) -> Vec<Change> {
 
 fn settings(service: &Service) -> Vec<Setting> {
     let tls = service.endpoints.iter().find_map(|endpoint| endpoint.tls.as_ref());
-    let authorities = tls.and_then(|tls| tls.authorities.as_deref()).map(|pem| {
-        let digits: String = Sha256::digest(pem).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("authorities of its own, {digits}")
-    });
+    let digits =
+        |pem: &str| Sha256::digest(pem).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let authorities = tls.and_then(|tls| tls.authorities.as_deref());
+    let authorities = authorities.map(|pem| format!("authorities of its own, {}", digits(pem)));
+    let presented = tls.and_then(|tls| tls.identity.as_ref()).map(|own| digits(&own.chain));
     let patience = service.patience;
     vec![
         Setting::neutral("endpoints", Value::set(service.endpoints.iter().map(url))),
         Setting::new("identity_token", service.is_told, LessIsLooser),
+        Setting::neutral("protocol", service.protocol.name().to_owned()),
         Setting::neutral("tls.ca_file", authorities),
+        Setting::neutral(
+            "tls.client_cert_file",
+            presented.map(|digits| format!("a certificate of its own, {digits}")),
+        ),
         Setting::neutral("tls.server_name", tls.and_then(|tls: &Tls| tls.server_name.clone())),
         Setting::neutral("timeouts.connect_ms", patience.connect_ms),
         Setting::neutral("timeouts.first_byte_ms", patience.head_ms),

@@ -36,7 +36,7 @@ use crate::{
     pattern::Pattern,
     route::{OverrideOn, Route, normalised_host},
     trail::Guard,
-    transform::forwarded::Trusted,
+    transform::{forwarded::Trusted, trailers::Trailers},
 };
 
 /// What compiling needs besides the document.
@@ -182,6 +182,8 @@ pub(super) fn compile(
     });
     let rings: Vec<_> = kinds.rings.into_values().collect();
     let every_ring = rings.iter().chain(&kinds.fixed).cloned().collect();
+    let token_field = identity_token.as_ref().map(|token| token.header.clone());
+    let trailers = Trailers::new(identity_headers.iter().cloned().chain(token_field));
     Some(Gateway {
         router: router?,
         public_domain: top.public_domain.clone(),
@@ -192,6 +194,7 @@ pub(super) fn compile(
         failures: Failures::new(top.limits.failed_auth_per_minute),
         https,
         identity_headers,
+        trailers,
         certified: kinds.certified,
         has_expressions: bench.expressions.get(),
         identity_token,

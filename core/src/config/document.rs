@@ -27,7 +27,7 @@ pub use self::{
         CertificateFiles, ClientAuth, ClientAuthMode, HttpProtocol, Listener, ListenerTls, ProxyProtocol,
         ProxyVersion, Tcp, TlsProfile,
     },
-    service::{Endpoint, LongEndpoint, Service, ServiceTls, Timeouts},
+    service::{Endpoint, LongEndpoint, Protocol, Service, ServiceTls, Timeouts},
     store::{Store, StoreType, StoreUrl},
 };
 use super::{

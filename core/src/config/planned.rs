@@ -19,9 +19,7 @@ pub(crate) fn key(structure: &str, key: &str) -> Option<&'static str> {
             "endpoints take turns; leave the key out",
         ),
         ("Service", &["discovery"], "list the `endpoints`"),
-        ("Service", &["protocol"], "endpoints are spoken to in HTTP/1.1; leave the key out"),
         ("LongEndpoint", &["weight", "priority"], "endpoints take turns; list one twice to weigh it double"),
-        ("ServiceTls", &["client_cert_file", "client_key_file"], "leave the key out"),
         ("Head", &["when"], "use `exclude_paths`, or an override"),
         (
             "TTL",

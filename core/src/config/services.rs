@@ -10,10 +10,11 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{
     Files, Host,
-    document::{Endpoint as WrittenEndpoint, Item, Service as Written, Whole},
+    document::{Endpoint as WrittenEndpoint, Item, Protocol, Service as Written, Whole},
     findings::Findings,
     node::{Node, Span, Value},
     places::Places,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     remote::Remote,
     route::normalised_host,
-    upstream::{Endpoint, Patience, Service, Tls},
+    upstream::{ClientIdentity, Endpoint, Patience, Service, Tls},
 };
 
 /// All services that the configuration declares or implies.
@@ -77,7 +78,7 @@ impl Services {
                         .cure("write `https:` in its URL, or leave `tls` out"),
                 );
             }
-            check_timeouts(item.node, host, findings);
+            check_platform(item.node, host, findings);
             let timeouts = &item.value.timeouts;
             for (key, value) in [
                 ("connect_ms", timeouts.connect_ms),
@@ -96,7 +97,10 @@ impl Services {
                 idle_ms: timeouts.idle_ms,
             };
             let service = Service::new(name.as_str().into(), endpoints, patience, item.node.span);
-            let service = service.written(Places::of(item.node)).told(item.value.identity_token);
+            let service = service
+                .written(Places::of(item.node))
+                .spoken(item.value.protocol)
+                .told(item.value.identity_token);
             declared.insert(name.clone(), Arc::new(service));
         }
         let unread = match whole.root.get("services").map(|node| &node.value) {
@@ -219,9 +223,17 @@ fn upper(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// Workers give a connection and a silent stream the time that the platform gives them.
-fn check_timeouts(service: &Node, host: Host, findings: &Findings) {
-    let Some(timeouts) = service.get("timeouts").filter(|_| host == Host::Workers) else { return };
+/// Workers give a connection and a silent stream the time that the platform gives them, and speak what it speaks.
+fn check_platform(service: &Node, host: Host, findings: &Findings) {
+    if host != Host::Workers {
+        return;
+    }
+    if let Some((written, _)) = service.entry("protocol") {
+        let message =
+            "`protocol` has no effect on Workers, where the platform chooses the HTTP that is spoken";
+        findings.push(Problem::note(written.span, message));
+    }
+    let Some(timeouts) = service.get("timeouts") else { return };
     for key in ["connect_ms", "idle_ms"] {
         if let Some((written, _)) = timeouts.entry(key) {
             let message = format!("`{key}` has no effect on Workers, where the platform's own time holds");
@@ -230,11 +242,13 @@ fn check_timeouts(service: &Node, host: Host, findings: &Findings) {
     }
 }
 
-/// How the endpoints of a service are trusted.
+/// How the endpoints of a service are spoken to.
 #[derive(Default)]
 struct Trust {
+    protocol: Protocol,
     authorities: Option<Arc<str>>,
     server_name: Option<String>,
+    identity: Option<Arc<ClientIdentity>>,
 }
 
 /// Where `tls` stands that no endpoint makes use of.
@@ -252,7 +266,12 @@ fn trust(
     findings: &Findings,
 ) -> Trust {
     let written = &item.value.tls;
-    let mut trust = Trust { authorities: None, server_name: written.server_name.clone() };
+    let mut trust = Trust {
+        protocol: item.value.protocol,
+        server_name: written.server_name.clone(),
+        identity: identity(item, folder, files, host, findings),
+        ..Trust::default()
+    };
     if let Some(name) = item.node.get("tls").and_then(|tls| tls.get("server_name"))
         && name.text().is_some_and(|text| normalised_host(text).as_deref() != Some(text))
     {
@@ -292,11 +311,65 @@ pub(crate) fn origin(
     url: &str,
     authorities: Option<Arc<str>>,
 ) -> Result<(Endpoint, PathAndQuery), &'static str> {
-    let mut endpoint = endpoint_of(url, &Trust { authorities, server_name: None })?;
+    let mut endpoint = endpoint_of(url, &Trust { authorities, ..Trust::default() })?;
     endpoint.base_path = String::new();
     let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
     let target = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     Ok((endpoint, target))
+}
+
+/// The certificate that is presented to endpoints. Whether key and certificate belong together shows the first
+/// connection: nothing here can calculate.
+fn identity(
+    item: &Item<'_, Written>,
+    folder: &dyn Fn(Span, &str) -> String,
+    files: &dyn Files,
+    host: Host,
+    findings: &Findings,
+) -> Option<Arc<ClientIdentity>> {
+    let written = &item.value.tls;
+    let tls = item.node.get("tls")?;
+    let (chain, key) = match (&written.client_cert_file, &written.client_key_file) {
+        (None, None) => return None,
+        _ if host == Host::Workers => {
+            let first = ["client_cert_file", "client_key_file"].into_iter().find_map(|key| tls.entry(key))?;
+            findings.push(
+                Problem::error(first.0.span, "certificates of your own can't be presented from Workers")
+                    .cure("use an mTLS binding of Cloudflare's, as the binding of the service's name"),
+            );
+            return None;
+        }
+        (Some(chain), Some(key)) => (chain, key),
+        (chain, _) => {
+            let (is, lacks) = match chain {
+                Some(_) => ("client_cert_file", "client_key_file"),
+                None => ("client_key_file", "client_cert_file"),
+            };
+            let problem = Problem::error(tls.span_of(is), format!("`{is}` needs `{lacks}` beside it"));
+            findings.push(problem.cure(format!("add `{lacks}: PATH`")));
+            return None;
+        }
+    };
+    let read = |key: &str, name: &str, mark: &str, what: &str| {
+        let span = tls.span_of(key);
+        match files.read(&folder(span, name)) {
+            Ok(pem) if is_marked(&pem, mark) => return Some(pem),
+            Ok(pem) => {
+                drop(Zeroizing::new(pem));
+                findings.push(Problem::error(span, format!("this file holds no {what} in PEM form")));
+            }
+            Err(error) => findings.push(Problem::error(span, format!("this file can't be read: {error}"))),
+        }
+        None
+    };
+    let chain = read("client_cert_file", chain, "CERTIFICATE-----", "certificate");
+    let key = read("client_key_file", key, "PRIVATE KEY-----", "private key").map(Zeroizing::new);
+    Some(Arc::new(ClientIdentity { chain: chain?, key: key? }))
+}
+
+/// Whether a text has a PEM block whose label ends so.
+fn is_marked(pem: &str, label: &str) -> bool {
+    pem.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(label))
 }
 
 /// An endpoint is the front of a URL, to which requests add the rest.
@@ -335,16 +408,25 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
     if authority.host().is_empty() || normalised_host(authority.as_str()).is_none() {
         return Err("its host is neither a name nor an address");
     }
-    let tls = encrypted
-        .then(|| Tls { authorities: trust.authorities.clone(), server_name: trust.server_name.clone() });
+    let tls = encrypted.then(|| Tls {
+        authorities: trust.authorities.clone(),
+        server_name: trust.server_name.clone(),
+        identity: trust.identity.clone(),
+    });
+    let protocol = match (trust.protocol, encrypted) {
+        // There is nobody to ask which it may be.
+        (Protocol::Auto, false) => Protocol::Http1,
+        (protocol, _) => protocol,
+    };
     let pool = match &tls {
         None if is_raw => format!("tcp://{authority}"),
-        None => format!("http://{authority}"),
+        None => format!("http://{authority} {}", protocol.name()),
         Some(tls) => {
             let name = tls.server_name.as_deref().unwrap_or_default();
-            // A digest: other authorities under the same name must not inherit connections.
+            // Digests: others with other authorities, or who present another certificate, must not inherit connections.
             let trusted = Sha256::digest(tls.authorities.as_deref().unwrap_or_default());
-            format!("https://{authority} {name} {trusted:x}")
+            let presented = Sha256::digest(tls.identity.as_ref().map_or("", |own| &own.chain));
+            format!("https://{authority} {} {name} {trusted:x} {presented:x}", protocol.name())
         }
     };
     Ok(Endpoint {
@@ -355,6 +437,7 @@ fn endpoint_of(url: &str, trust: &Trust) -> Result<Endpoint, &'static str> {
         base_path: uri.path().trim_end_matches('/').to_owned(),
         pool: pool.into(),
         is_raw,
+        protocol,
         authority,
         tls,
     })

@@ -62,7 +62,7 @@ pub(super) async fn attempt<H: Host>(
     })?;
     account.note(|| sent(context.gateway, &outgoing, endpoint, &head));
     let limit = context.gateway.limits.max_body_bytes;
-    let body = if limit > 0 { body.bounded(limit) } else { body };
+    let body = if limit > 0 { body.bounded(limit) } else { body }.sifted(&context.gateway.trailers);
     let request = Request::from_parts(head, body);
     let fetched = context.host.fetch(endpoint, request, outgoing.plan.patience).await;
     account.asked = true;
@@ -74,10 +74,11 @@ pub(super) async fn attempt<H: Host>(
                 Step::new("upstream", outgoing.route.service.span, said.fact("status", head.status.as_u16()))
             });
             clean(&mut head);
+            context.gateway.trailers.sift_announced(&mut head.headers);
             if !context.gateway.own_cookies.is_empty() {
                 oidc_login::cookies::defend(&mut head.headers, &context.gateway.own_cookies);
             }
-            Ok(Response::from_parts(head, body))
+            Ok(Response::from_parts(head, body.sifted(&context.gateway.trailers)))
         }
         Err(error) => {
             let refusal = Refusal::of_fetch(&error);
@@ -121,7 +122,8 @@ fn prepare<H: Host>(
 
     let headers = &mut head.headers;
     if entrance.needs_hygiene {
-        hygiene::remove(headers, &gateway.identity_headers, trusted);
+        hygiene::remove(headers, trusted);
+        gateway.trailers.sift_announced(headers);
     }
     if !gateway.own_cookies.is_empty() {
         oidc_login::cookies::hide(headers, &gateway.own_cookies);

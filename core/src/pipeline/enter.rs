@@ -31,6 +31,8 @@ pub(super) struct Entrance<'r> {
     pub(super) client: IpAddr,
     /// Some field may have to be removed or looked at before the request is sent on. Most requests have none.
     pub(super) needs_hygiene: bool,
+    /// There is more than one line of cookies.
+    pub(super) has_crumbs: bool,
     /// Some field claims to tell which trace the request belongs to.
     pub(super) has_trace: bool,
 }
@@ -51,10 +53,11 @@ pub(super) fn enter<'r>(
     if target as u64 > limits.max_target_bytes {
         return Err(Refusal::TargetTooLong);
     }
-    let (mut bytes, mut needs_hygiene, mut has_trace) = (0u64, false, false);
+    let (mut bytes, mut cookies, mut needs_hygiene, mut has_trace) = (0u64, 0u64, false, false);
     for (name, value) in &head.headers {
         // As on the wire: name, colon, space, value, line end.
         bytes += (name.as_str().len() + value.len() + 4) as u64;
+        cookies += u64::from(*name == header::COOKIE);
         needs_hygiene |= hygiene::concerns(name);
         has_trace |= trace_context::concerns(name);
     }
@@ -78,7 +81,7 @@ pub(super) fn enter<'r>(
     }
     let path = NormalPath::new(uri.path()).map_err(Refusal::Path)?;
     let client = gateway.trusted.client(peer, &head.headers);
-    Ok(Entrance { now, path, host, host_field, client, needs_hygiene, has_trace })
+    Ok(Entrance { now, path, host, host_field, client, needs_hygiene, has_crumbs: cookies > 1, has_trace })
 }
 
 /// What explanations say of it.

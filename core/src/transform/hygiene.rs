@@ -3,7 +3,7 @@
 //! Most requests carry nothing of the kind. So fields are first only looked at, in the pass that measures them
 //! anyway, and the removal by name is left out where there is nothing to remove.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 
 use super::{forwarded, hop_by_hop};
 
@@ -52,40 +52,18 @@ fn remove_alike(headers: &mut HeaderMap, is_told_here: impl Fn(&str) -> bool) {
     }
 }
 
-/// Removes the rest of it, when a request is sent on. `identity` is as before.
-pub(crate) fn remove(headers: &mut HeaderMap, identity: &[HeaderName], trusted: bool) {
+/// Removes the rest of it, when a request is sent on.
+pub(crate) fn remove(headers: &mut HeaderMap, trusted: bool) {
     hop_by_hop::remove(headers);
-    // The host answers an expectation itself when the body is first asked for.
+    // The host answers an expectation itself when the body is first asked for, which is when the service has got the
+    // head. What the service would have said to it is then not waited for: it may still answer before the end.
     headers.remove(header::EXPECT);
     if !trusted {
         forwarded::remove_relatives(headers);
     }
     // A pass is between the client and the gateway.
     headers.remove(crate::trail::HEADER);
-    keep_announced(headers, identity);
     remove_alike(headers, forwarded::concerns);
-}
-
-/// Whether services are told something in a field of that name, however it is spelt.
-fn is_told_here(name: &str, identity: &[HeaderName]) -> bool {
-    let name = name.replace('_', "-").to_ascii_lowercase();
-    identity.iter().any(|own| own.as_str() == name) || forwarded::concerns(&name)
-}
-
-/// Fields after the body are sent on where `Trailer` announces them (RFC 9110 §6.6.2), and some services take them for
-/// those before it: so what a client must not say there, it must not announce either.
-fn keep_announced(headers: &mut HeaderMap, identity: &[HeaderName]) {
-    if !headers.contains_key(header::TRAILER) {
-        return;
-    }
-    let lines = headers.get_all(header::TRAILER).iter().filter_map(|line| line.to_str().ok());
-    let names = lines.flat_map(|line| line.split(',')).map(str::trim);
-    let kept: Vec<&str> = names.filter(|name| !name.is_empty() && !is_told_here(name, identity)).collect();
-    let kept = HeaderValue::try_from(kept.join(", ")).ok().filter(|kept| !kept.is_empty());
-    headers.remove(header::TRAILER);
-    if let Some(kept) = kept {
-        headers.insert(header::TRAILER, kept);
-    }
 }
 
 #[cfg(test)]
@@ -127,26 +105,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static("x"));
             remove_claims(&mut headers, &[X_USER_ID, X_USER_ROLES]);
-            remove(&mut headers, &[X_USER_ID, X_USER_ROLES], false);
+            remove(&mut headers, false);
             assert!(headers.is_empty(), "{text}");
         }
-        assert!(concerns(&header::TE));
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn no_field_after_the_body_says_who_a_client_is() {
-        let announced = |lines: &[&'static str]| {
-            let field = |line: &&'static str| (header::TRAILER, HeaderValue::from_static(line));
-            let mut headers: HeaderMap = lines.iter().map(field).collect();
-            remove(&mut headers, &[X_USER_ID, X_USER_ROLES], false);
-            headers.get(header::TRAILER).map(|kept| kept.to_str().unwrap().to_owned())
-        };
-        assert!(concerns(&header::TRAILER));
-        assert_eq!(
-            announced(&["X-User-Id", "x_user_roles, X-Checksum,X-Real-IP"]).as_deref(),
-            Some("X-Checksum")
-        );
-        assert_eq!(announced(&["x-forwarded-for"]), None);
-        assert_eq!(announced(&[]), None);
+        assert!(concerns(&header::TE) && concerns(&header::TRAILER));
     }
 }

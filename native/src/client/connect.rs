@@ -1,4 +1,4 @@
-//! Makes a connection to an endpoint: name, TCP, TLS, HTTP/1.1.
+//! Makes a connection to an endpoint: name, TCP, TLS, and the HTTP that both speak.
 
 use std::{
     collections::VecDeque,
@@ -19,10 +19,14 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tollgate_core::{
     host::{HostError, HostErrorKind},
-    upstream::{Endpoint, Tls},
+    upstream::{Endpoint, Patience, Tls},
 };
 
-use super::{pool::Connection, trust::Trust};
+use super::{
+    pool::Connection,
+    shared::Shared,
+    trust::{Offer, Trust},
+};
 use crate::{cause, idle::span};
 
 /// The largest head of a response, and the most that is buffered for a slow reader of its body.
@@ -32,28 +36,47 @@ const MAX_BUFFER: usize = 256 * 1024;
 /// How long one address may keep the next from being tried (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// A new connection to `endpoint`, made within `limit_ms`. Every failure is [`HostErrorKind::Connect`].
+/// A connection that was made.
+pub(super) enum Made {
+    /// For one exchange after the other, in HTTP/1.1.
+    Own(Connection),
+    /// For many at once, in HTTP/2.
+    Shared(Shared),
+}
+
+/// A new connection to `endpoint`, made within `patience.connect_ms`. Every failure is [`HostErrorKind::Connect`].
 pub(super) async fn connect(
     endpoint: &Endpoint,
     trust: &Trust,
-    limit_ms: u64,
-) -> Result<Connection, HostError> {
-    let made = timeout(span(limit_ms), open(endpoint, trust)).await;
+    offer: Offer,
+    patience: Patience,
+) -> Result<Made, HostError> {
+    let limit_ms = patience.connect_ms;
+    let made = timeout(span(limit_ms), open(endpoint, trust, offer, span(patience.idle_ms))).await;
     made.unwrap_or_else(|_| Err(format!("no connection within {limit_ms} ms")))
         .map_err(|detail| HostError::new(HostErrorKind::Connect, format!("{}: {detail}", endpoint.authority)))
 }
 
-async fn open(endpoint: &Endpoint, trust: &Trust) -> Result<Connection, String> {
+async fn open(endpoint: &Endpoint, trust: &Trust, offer: Offer, idle: Duration) -> Result<Made, String> {
     let stream = dial(endpoint.hostname(), endpoint.port()).await.map_err(|error| cause::text(&error))?;
     // Heads and events are small, and must not wait for more.
     stream.set_nodelay(true).map_err(|error| cause::text(&error))?;
     let Some(tls) = &endpoint.tls else {
-        return start(stream).await;
+        return match offer {
+            Offer::Http2 => Shared::start(stream, idle).await.map(Made::Shared),
+            Offer::Http1 | Offer::Both => start(stream).await.map(Made::Own),
+        };
     };
-    let config = trust.config(tls.authorities.as_ref()).await?;
+    let config = trust.config(tls, offer).await?;
     let name = server_name(endpoint, tls)?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    start(stream.map_err(|error| format!("TLS: {}", cause::text(&error)))?).await
+    let stream = stream.map_err(|error| format!("TLS: {}", cause::text(&error)))?;
+    let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    match offer {
+        Offer::Http2 if !chose_http2 => Err("TLS: HTTP/2 was not agreed on".to_owned()),
+        _ if chose_http2 => Shared::start(stream, idle).await.map(Made::Shared),
+        _ => start(stream).await.map(Made::Own),
+    }
 }
 
 fn server_name(endpoint: &Endpoint, tls: &Tls) -> Result<ServerName<'static>, String> {

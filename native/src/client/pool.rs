@@ -1,7 +1,9 @@
-//! Connections at rest, kept for the next request to the same endpoint: last in, first out.
+//! Connections at rest, kept for the next request to the same endpoint: last in, first out. Those that are shared are
+//! `origin`'s; here is only where it finds them.
 //!
 //! One shard a thread, so that a connection is reused where its task runs and locks are not contended. No
-//! timer: whoever returns a connection sweeps all shards, every few seconds. Making connections is `connect`'s.
+//! timer: whoever returns a connection, or looks for one that is shared, sweeps all shards, every few seconds. Making
+//! connections is `connect`'s.
 
 use std::{
     collections::HashMap,
@@ -20,19 +22,24 @@ use hyper::{
 };
 use tokio::task::AbortHandle;
 
+use super::{origin::Origin, shared::Stream};
 use crate::body::NativeBody;
 
 /// Less than the 60 seconds after which many servers close, lest a request meet the closing.
-const MAX_REST: Duration = Duration::from_secs(55);
+pub(super) const MAX_REST: Duration = Duration::from_secs(55);
 
 /// However busy, a connection is given up after this time, so that changes of DNS are noticed.
-const MAX_AGE: Duration = Duration::from_secs(600);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Per endpoint and shard.
 const MAX_RESTING: usize = 256;
 
 /// Per shard.
 const MAX_RESTING_IN_ALL: usize = 2048;
+
+/// Endpoints that may speak HTTP/2, per shard: more than any configuration names, so that what is remembered of those of
+/// former ones is bounded.
+const MAX_ORIGINS: usize = 1024;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -60,14 +67,32 @@ impl Drop for Connection {
     }
 }
 
-/// A connection in use by one exchange. Returned by [`Lease::release`]; dropped, it is cut.
-pub(crate) struct Lease {
+/// What one exchange needs of a connection. Given back by [`Lease::release`]; dropped, the exchange is cut.
+pub(crate) enum Lease {
+    /// A connection.
+    Whole(Whole),
+    /// A stream of one.
+    Stream(Stream),
+}
+
+impl Lease {
+    /// The exchange has ended well.
+    pub(crate) fn release(self) {
+        match self {
+            Self::Whole(Whole { connection, pools, name }) => pools.put(name, connection, Instant::now()),
+            Self::Stream(stream) => stream.release(),
+        }
+    }
+}
+
+/// A connection in use by one exchange.
+pub(crate) struct Whole {
     connection: Connection,
     pools: Arc<Pools>,
     name: Arc<str>,
 }
 
-impl Lease {
+impl Whole {
     /// `connection`, to be returned to the pool `name`.
     pub(super) fn new(connection: Connection, pools: &Arc<Pools>, name: &Arc<str>) -> Self {
         Self { connection, pools: Arc::clone(pools), name: Arc::clone(name) }
@@ -79,11 +104,6 @@ impl Lease {
         request: Request<NativeBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<NativeBody>>> {
         self.connection.sender.try_send_request(request).await
-    }
-
-    /// The exchange has ended well.
-    pub(crate) fn release(self) {
-        self.pools.put(self.name, self.connection, Instant::now());
     }
 }
 
@@ -98,7 +118,10 @@ pub(crate) struct Pools {
 /// Apart from its neighbours by more than any cache line.
 #[repr(align(128))]
 #[derive(Default)]
-struct Shard(Mutex<Resting>);
+struct Shard {
+    resting: Mutex<Resting>,
+    origins: Mutex<HashMap<Arc<str>, Arc<Origin>>>,
+}
 
 #[derive(Default)]
 struct Resting {
@@ -134,6 +157,19 @@ impl Pools {
         self.shard().lock().take(name, Instant::now(), &mut dead)
     }
 
+    /// The endpoint of that name, which may speak HTTP/2.
+    pub(super) fn origin(&self, name: &Arc<str>) -> Arc<Origin> {
+        self.sweep(Instant::now());
+        let mut origins = self.shard().origins();
+        if let Some(origin) = origins.get(name) {
+            return Arc::clone(origin);
+        }
+        if origins.len() >= MAX_ORIGINS {
+            origins.clear();
+        }
+        Arc::clone(origins.entry(Arc::clone(name)).or_default())
+    }
+
     fn put(&self, name: Arc<str>, connection: Connection, now: Instant) {
         if now.duration_since(connection.opened) >= MAX_AGE {
             return;
@@ -155,6 +191,7 @@ impl Pools {
         for shard in &self.shards {
             let mut dead = Vec::new();
             shard.lock().sweep(now, &mut dead);
+            shard.origins().retain(|_, origin| !origin.sweep(now));
         }
     }
 
@@ -164,6 +201,16 @@ impl Pools {
         thread_local!(static SEAT: usize = NEXT.fetch_add(1, Ordering::Relaxed));
         // There is at least one: parallelism is not zero.
         &self.shards[SEAT.with(|seat| seat % self.shards.len())]
+    }
+
+    /// How many shared connections are kept.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> usize {
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.origins().values().cloned().collect::<Vec<_>>())
+            .map(|origin| origin.kept())
+            .sum()
     }
 
     /// How many connections rest, dead ones not counted.
@@ -185,7 +232,11 @@ impl fmt::Debug for Pools {
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, Resting> {
         // A panic elsewhere leaves the lists whole: at worst `total` is off by one.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn origins(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Origin>>> {
+        self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Claims about exchanges with upstreams, which are raw TCP servers here and say what they please.
 
+mod http2;
+
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
@@ -33,6 +35,7 @@ fn endpoint(address: SocketAddr, tls: Option<Tls>) -> Endpoint {
         service: "s".into(),
         authority: text.parse().unwrap(),
         tls,
+        protocol: Protocol::Http1,
         base_path: String::new(),
         host: HeaderValue::try_from(&text).unwrap(),
         pool: text.into(),
@@ -439,6 +442,7 @@ fn tls() -> Tls {
     Tls {
         authorities: Some(include_str!("testdata/authority.pem").into()),
         server_name: Some("upstream.test".to_owned()),
+        identity: None,
     }
 }
 

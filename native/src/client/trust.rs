@@ -1,35 +1,50 @@
-//! Which authorities may vouch for upstreams: TLS settings, made once for each set of authorities.
+//! Which authorities may vouch for upstreams, and who this gateway is to them: TLS settings, made once for each set of
+//! authorities, certificate of its own and offer of protocols.
 //!
 //! The name that a certificate must carry is given with each connection, in `connect`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tollgate_core::upstream::{ClientIdentity, Tls};
 
 use crate::cause;
 
 /// More than any configuration names; those of former configurations give way.
 const MAX_CONFIGS: usize = 64;
 
-type Authorities = Option<Arc<str>>;
+/// Which HTTP an endpoint may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    Http1,
+    Http2,
+    Both,
+}
 
-/// TLS settings by the authorities that they trust, oldest first. `None` are the system's.
+/// What settings are made of. Without authorities the system's are trusted.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    authorities: Option<Arc<str>>,
+    identity: Option<Arc<ClientIdentity>>,
+    offer: Offer,
+}
+
+/// TLS settings, oldest first.
 #[derive(Default)]
-pub(super) struct Trust(Mutex<Vec<(Authorities, Arc<ClientConfig>)>>);
+pub(super) struct Trust(Mutex<Vec<(Key, Arc<ClientConfig>)>>);
 
 impl Trust {
-    /// The settings that trust `authorities` (PEM) alone, or those of the system.
-    pub(super) async fn config(&self, authorities: Option<&Arc<str>>) -> Result<Arc<ClientConfig>, String> {
-        let known =
-            self.lock().iter().find(|(key, _)| key.as_ref() == authorities).map(|(_, c)| Arc::clone(c));
+    /// The settings by which an endpoint is trusted.
+    pub(super) async fn config(&self, tls: &Tls, offer: Offer) -> Result<Arc<ClientConfig>, String> {
+        let key = Key { authorities: tls.authorities.clone(), identity: tls.identity.clone(), offer };
+        let known = self.lock().iter().find(|(own, _)| *own == key).map(|(_, config)| Arc::clone(config));
         if let Some(config) = known {
             return Ok(config);
         }
-        let key = authorities.cloned();
-        let pem = key.clone();
+        let from = key.clone();
         // The system's authorities are in files, and parsing them takes milliseconds.
-        let made = tokio::task::spawn_blocking(move || make(pem.as_deref())).await;
+        let made = tokio::task::spawn_blocking(move || make(&from)).await;
         let config = Arc::new(made.map_err(|error| cause::text(&error))??);
         let mut configs = self.lock();
         // Whoever else made the same meanwhile keeps theirs; both are good.
@@ -40,21 +55,44 @@ impl Trust {
         Ok(config)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Authorities, Arc<ClientConfig>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Key, Arc<ClientConfig>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn make(pem: Option<&str>) -> Result<ClientConfig, String> {
-    let roots = match pem {
+fn make(key: &Key) -> Result<ClientConfig, String> {
+    let roots = match &key.authorities {
         Some(pem) => configured(pem)?,
         None => system()?,
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| cause::text(&error))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match &key.identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = presented(identity)?;
+            let config = builder.with_client_auth_cert(chain, key);
+            config.map_err(|error| format!("the client certificate: {}", cause::text(&error)))?
+        }
+    };
+    let offered: &[&[u8]] = match key.offer {
+        Offer::Http1 => &[b"http/1.1"],
+        Offer::Http2 => &[b"h2"],
+        Offer::Both => &[b"h2", b"http/1.1"],
+    };
+    config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
     Ok(config)
+}
+
+/// The certificates and the key that a file each holds. What is wrong with a key is told without a byte of it.
+fn presented(
+    identity: &ClientIdentity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
+    let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| format!("the client certificate: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+    Ok((chain, key.map_err(|_| "the client certificate's key: it can't be read".to_owned())?))
 }
 
 fn configured(pem: &str) -> Result<RootCertStore, String> {
@@ -85,13 +123,23 @@ fn system() -> Result<RootCertStore, String> {
 mod tests {
     use super::*;
 
+    fn trusting(authorities: String) -> Tls {
+        Tls { authorities: Some(authorities.into()), server_name: None, identity: None }
+    }
+
+    fn authority() -> Tls {
+        trusting(include_str!("testdata/authority.pem").to_owned())
+    }
+
     #[tokio::test]
-    async fn settings_are_made_once_for_each_set_of_authorities() {
+    async fn settings_are_made_once_for_each_set_of_authorities_and_offer() {
         let trust = Trust::default();
-        let pem: Arc<str> = include_str!("testdata/authority.pem").into();
-        let again: Arc<str> = pem.to_string().into();
-        let (one, two) = (trust.config(Some(&pem)).await.unwrap(), trust.config(Some(&again)).await.unwrap());
+        let (one, two) = (authority(), authority());
+        let (one, two) =
+            (trust.config(&one, Offer::Both).await.unwrap(), trust.config(&two, Offer::Both).await.unwrap());
         assert!(Arc::ptr_eq(&one, &two));
+        let other = trust.config(&authority(), Offer::Http2).await.unwrap();
+        assert_eq!(other.alpn_protocols, [b"h2"]);
     }
 
     #[tokio::test]
@@ -99,9 +147,20 @@ mod tests {
         let trust = Trust::default();
         for comment in 0..=MAX_CONFIGS {
             let pem = format!("{comment}\n{}", include_str!("testdata/authority.pem"));
-            trust.config(Some(&pem.into())).await.unwrap();
+            trust.config(&trusting(pem), Offer::Http1).await.unwrap();
         }
         assert_eq!(trust.lock().len(), MAX_CONFIGS);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_none_is_told_without_a_byte_of_it() {
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n".to_owned();
+        let chain = include_str!("testdata/upstream.pem").to_owned();
+        let identity = ClientIdentity { chain, key: key.into() };
+        assert!(!format!("{identity:?}").contains("c2VjcmV0"));
+        let tls = Tls { identity: Some(identity.into()), ..authority() };
+        let error = Trust::default().config(&tls, Offer::Both).await.unwrap_err();
+        assert!(error.contains("client certificate") && !error.contains("c2VjcmV0"), "{error}");
     }
 
     #[test]

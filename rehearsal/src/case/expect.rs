@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value};
 use tollgate_core::trail::Verdict;
 
-use super::text::scalar;
+use super::{request::Over, text::scalar};
 
 /// What must come of a request. What is not written may be anything.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Expect {
     pub refusal: Option<String>,
     /// The content breaks off.
     pub broken: bool,
+    /// Fields after the content.
+    pub trailers: BTreeMap<String, FieldWish>,
     /// What the upstreams were asked.
     pub upstream: UpstreamWish,
     /// What was recorded of the request.
@@ -44,6 +46,8 @@ struct Written {
     refusal: Option<String>,
     #[serde(default)]
     broken: bool,
+    #[serde(default)]
+    trailers: BTreeMap<String, FieldWish>,
     #[serde(default)]
     upstream: UpstreamWish,
     #[serde(default)]
@@ -71,6 +75,7 @@ impl<'de> Deserialize<'de> for Expect {
                     body: None,
                     refusal: None,
                     broken: false,
+                    trailers: BTreeMap::new(),
                     upstream: UpstreamWish::Unchecked,
                     event: BTreeMap::new(),
                     counters: BTreeMap::new(),
@@ -91,6 +96,7 @@ impl<'de> Deserialize<'de> for Expect {
                     body: written.body,
                     refusal: written.refusal,
                     broken: written.broken,
+                    trailers: written.trailers,
                     upstream: written.upstream,
                     event: written.event,
                     counters: written.counters,
@@ -224,6 +230,10 @@ pub struct SeenWish {
     pub headers: BTreeMap<String, FieldWish>,
     /// The content.
     pub body: Option<BodyWish>,
+    /// Fields after the content.
+    pub trailers: BTreeMap<String, FieldWish>,
+    /// Which HTTP it comes in, on hosts that tell.
+    pub over: Option<Over>,
 }
 
 impl<'de> Deserialize<'de> for UpstreamWish {

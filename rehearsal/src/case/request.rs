@@ -39,6 +39,20 @@ pub struct Request {
     pub certificate: Option<Certificate>,
     /// Where the request comes from.
     pub peer: IpAddr,
+    /// Fields after the content.
+    pub trailers: Fields,
+    /// Which HTTP it is made in.
+    pub over: Over,
+}
+
+/// A version of HTTP. Where nothing goes over a wire it is without meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Over {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, without asking first.
+    Http2,
 }
 
 /// A bearer token.
@@ -102,6 +116,10 @@ struct Written {
     certificate: Option<Certificate>,
     #[serde(default = "loopback")]
     peer: IpAddr,
+    #[serde(default)]
+    trailers: Fields,
+    #[serde(default)]
+    over: Over,
 }
 
 fn get() -> String {
@@ -138,6 +156,8 @@ impl<'de> Deserialize<'de> for Request {
                     signing: None,
                     certificate: None,
                     peer: loopback(),
+                    trailers: Fields::default(),
+                    over: Over::default(),
                 })
             }
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Request, A::Error> {
@@ -167,5 +187,7 @@ fn read<E: de::Error>(written: Written) -> Result<Request, E> {
         signing: written.sign_with,
         certificate: written.certificate,
         peer: written.peer,
+        trailers: written.trailers,
+        over: written.over,
     })
 }

@@ -51,6 +51,8 @@ pub struct Answer {
     pub status: u16,
     /// Fields besides those that follow from the content.
     pub headers: Fields,
+    /// Fields after the content. In HTTP/1.1 `Trailer` has to announce them.
+    pub trailers: Fields,
     /// A content coding in which the content is sent.
     pub encode: Option<Encoding>,
     /// What it consists of.
@@ -144,6 +146,8 @@ struct Written {
     status: u16,
     #[serde(default)]
     headers: Fields,
+    #[serde(default)]
+    trailers: Fields,
     body: Option<Value>,
     body_size: Option<usize>,
     stream: Option<Vec<String>>,
@@ -187,10 +191,10 @@ impl<'de> Deserialize<'de> for Answer {
                 ));
             }
         };
-        let Written { when, status, headers, encode, .. } = written;
+        let Written { when, status, headers, trailers, encode, .. } = written;
         if !(100..=999).contains(&status) {
             return Err(D::Error::custom(format!("`{status}` is no status")));
         }
-        Ok(Self { when, status, headers, encode, kind })
+        Ok(Self { when, status, headers, trailers, encode, kind })
     }
 }

@@ -1,9 +1,11 @@
 //! Bodies that are there from the beginning, in pieces. The last piece may be the news that no more will come.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tollgate_core::{
     body::{Body, BodyError, Coding},
     content_digest::ContentDigest,
+    trailers::Trailers,
 };
 
 use crate::coding;
@@ -14,17 +16,28 @@ pub struct FakeBody {
     pieces: Vec<Bytes>,
     failure: Option<BodyError>,
     length: Option<u64>,
+    trailers: HeaderMap,
 }
 
 impl FakeBody {
     /// A body of these pieces, whose length is told beforehand or not.
     pub fn new(pieces: Vec<Bytes>, length: Option<u64>) -> Self {
-        Self { pieces, failure: None, length }
+        Self { pieces, failure: None, length, trailers: HeaderMap::new() }
     }
 
     /// The same body, after whose pieces the connection ends.
     pub fn breaking_off(self) -> Self {
         Self { failure: Some(BodyError::Broken("the connection ended".to_owned())), ..self }
+    }
+
+    /// The same body, after which these fields follow.
+    pub fn followed_by(self, trailers: HeaderMap) -> Self {
+        Self { trailers, ..self }
+    }
+
+    /// The fields that follow, where the body ends.
+    pub fn trailers(&self) -> HeaderMap {
+        if self.ends_well() { self.trailers.clone() } else { HeaderMap::new() }
     }
 
     /// The pieces, unless they are not all.
@@ -67,6 +80,11 @@ impl Body for FakeBody {
         self.length
     }
 
+    fn sifted(mut self, trailers: &Trailers) -> Self {
+        trailers.sift(&mut self.trailers);
+        self
+    }
+
     fn bounded(mut self, limit: u64) -> Self {
         if self.length.is_some_and(|length| length > limit) {
             self.pieces.clear();
@@ -97,7 +115,7 @@ impl Body for FakeBody {
 
     fn compress(self, coding: Coding) -> Self {
         let encoded = coding::encode(coding, &self.pieces.concat()).unwrap_or_default();
-        Self { pieces: vec![encoded], failure: self.failure, length: None }
+        Self { pieces: vec![encoded], failure: self.failure, length: None, trailers: self.trailers }
     }
 
     async fn read(self, limit: usize) -> Result<Bytes, BodyError> {

@@ -2,7 +2,7 @@
 //! world; a replay has another.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde_json::{Map, Value};
 use tollgate_core::{
     body::{Body, BodyError},
@@ -121,6 +121,7 @@ impl World for Upstreams {
             return fail(HostErrorKind::Connect, "refused");
         }
         let (head, body) = request.into_parts();
+        let trailers = lines(&body.trailers());
         let pieces = match body.whole() {
             Ok(pieces) => pieces,
             Err(error @ BodyError::TooLarge) => {
@@ -139,6 +140,8 @@ impl World for Upstreams {
             headers: lines(&head.headers),
             body: pieces.concat().into(),
             pieces,
+            trailers,
+            over: None,
         };
         match self.ask(name, seen) {
             Reply::Answer(message) => response(message).map_err(|error| {
@@ -154,7 +157,11 @@ impl World for Upstreams {
 }
 
 fn response(message: Message) -> Result<Response<FakeBody>, http::Error> {
-    let body = FakeBody::new(message.pieces, message.length);
+    let mut trailers = HeaderMap::new();
+    for (name, value) in message.trailers {
+        trailers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    let body = FakeBody::new(message.pieces, message.length).followed_by(trailers);
     let mut response = Response::new(if message.breaks_off { body.breaking_off() } else { body });
     *response.status_mut() = StatusCode::from_u16(message.status)?;
     for (name, value) in message.headers {

@@ -137,6 +137,12 @@ impl Faults {
             if let Some(wish) = &wish.body {
                 self.body(&format!("{what}: body"), wish, &shown.body);
             }
+            for (field, wish) in &wish.trailers {
+                self.field(&format!("{what}: trailer `{field}`"), field, wish, &shown.trailers);
+            }
+            if let (Some(wanted), Some(over)) = (wish.over, shown.over) {
+                self.equal(&format!("{what}: over"), &format!("{wanted:?}"), &format!("{over:?}"));
+            }
         }
     }
 

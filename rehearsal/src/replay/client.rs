@@ -47,6 +47,8 @@ impl<'g> Client<'g> {
             pieces: Vec::new(),
             peer: record.client,
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         };
         if let Some(route) = self.route(record) {
             let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

@@ -33,6 +33,8 @@ fn request(path: &str, meter: &str, client: u64) -> Sent {
         pieces: Vec::new(),
         peer: Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     }
 }
 

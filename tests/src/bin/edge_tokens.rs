@@ -25,6 +25,8 @@ fn request(path: &str, token: &str) -> Sent {
         pieces: Vec::new(),
         peer: Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     }
 }
 

@@ -134,6 +134,8 @@ fn steered(sent: &Sent, now: u64) -> Sent {
         // workerd listens on one address; who is asking stands in the field.
         peer: std::net::Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     }
 }
 

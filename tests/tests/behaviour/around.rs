@@ -151,5 +151,7 @@ pub(crate) fn request(line: &str, fields: &[&str], body: &'static str) -> Arc<Se
         pieces,
         peer: Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     })
 }

@@ -44,3 +44,38 @@ async fn content_of_a_refused_request_is_never_taken_for_a_request() {
     // The hidden request was for a route that leads here.
     assert!(tokio::time::timeout(std::time::Duration::ZERO, upstream.accept()).await.is_err());
 }
+
+/// The head of a request whose body is sent only when it is asked for.
+fn expecting(path: &str, length: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: gateway.test\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_body_is_asked_for_when_the_service_is_connected_to() {
+    let upstream = Upstream::open().await;
+    let gateway = upstream.gateway("");
+    let (mut reader, mut writer) = connect(&gateway).await;
+    writer.raw(expecting("/app/x", 5).as_bytes()).await.unwrap();
+    let mut connection = upstream.accept().await;
+    let asked = connection.head().await;
+    assert!(!asked.contains("expect"), "{asked}");
+    let came = soon("the body is asked for", reader.raw()).await.unwrap();
+    assert_eq!(came, "HTTP/1.1 100 Continue\r\n\r\n");
+    writer.raw(b"hello").await.unwrap();
+    connection.say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(soon("the answer comes", reader.head()).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn who_is_refused_is_not_asked_for_the_body() {
+    let upstream = Upstream::open().await;
+    let gateway = upstream.gateway("limits: {max_body_bytes: 10}");
+    for (path, length, status) in [("/app/x", 11, "413"), ("/nowhere", 5, "404")] {
+        let (mut reader, mut writer) = connect(&gateway).await;
+        writer.raw(expecting(path, length).as_bytes()).await.unwrap();
+        let came = soon("the refusal comes", reader.raw()).await.unwrap();
+        assert!(came.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{came:?}");
+    }
+}

@@ -197,6 +197,8 @@ async fn hostile_requests_by_the_thousand_break_nothing() {
             pieces: Vec::new(),
             peer: Ipv4Addr::LOCALHOST.into(),
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         };
         let what = format!("round {round}: an answer to {sent:?}");
         let answer = soon(&what, client::exchange(worker.address(), &sent)).await;
@@ -334,6 +336,8 @@ async fn large_bodies_pass_without_staying() {
         pieces,
         peer: Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     };
     let answer = timeout(long, client::exchange(worker.address(), &sent)).await.unwrap().unwrap();
     assert_eq!((answer.status, answer.body), (200, Bytes::from((PIECES * PIECE).to_string())));

@@ -40,6 +40,8 @@ async fn hook(worker: &Process, line: &str, body: Vec<u8>) -> Bytes {
         pieces: vec![body.into()],
         peer: Ipv4Addr::LOCALHOST.into(),
         certificate: None,
+        trailers: Vec::new(),
+        over: Default::default(),
     };
     let answered = timeout(Duration::from_secs(60), client::exchange(worker.address(), &sent)).await;
     let answer = answered.unwrap().unwrap();

@@ -15,15 +15,42 @@ use crate::config::decode::mapping_or;
 pub struct Service {
     /// URLs, each with an optional base path; they take turns.
     pub endpoints: Vec<Endpoint>,
+    /// Which HTTP it is spoken to in. On Workers the platform chooses.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// How long to wait.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// How to trust endpoints with `https:`.
+    /// How to trust endpoints with `https:`, and how to be trusted by them.
     #[serde(default)]
     pub tls: ServiceTls,
     /// Tell it by a token who makes a request, as `identity_token` at the top says.
     #[serde(default)]
     pub identity_token: bool,
+}
+
+/// Which HTTP a service is spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Protocol {
+    /// With `https:` what the endpoint chooses in TLS, HTTP/2 before HTTP/1.1 (ALPN); with `http:` HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, with `http:` without asking first (RFC 9113 §3.3). WebSockets are still asked for in HTTP/1.1.
+    Http2,
+}
+
+impl Protocol {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "Auto",
+            Self::Http1 => "Http1",
+            Self::Http2 => "Http2",
+        }
+    }
 }
 
 /// One address of a service: a URL, or a mapping with `url`.
@@ -96,7 +123,7 @@ impl Default for Timeouts {
     }
 }
 
-/// How to trust endpoints with `https:`.
+/// How to trust endpoints with `https:`, and how to be trusted by them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -105,4 +132,8 @@ pub struct ServiceTls {
     pub ca_file: Option<String>,
     /// The name that the certificate must carry, where it is not the endpoint's host.
     pub server_name: Option<String>,
+    /// PEM file of the certificate to present, and its chain, relative to the configuration. With `client_key_file`.
+    pub client_cert_file: Option<String>,
+    /// PEM file of its private key, relative to the configuration.
+    pub client_key_file: Option<String>,
 }

@@ -31,7 +31,7 @@ use tokio::{
 };
 use tollgate_core::{
     body::Body as _,
-    upstream::{Endpoint, Patience},
+    upstream::{Endpoint, Patience, Protocol},
 };
 
 use super::issuer::Issuer;
@@ -214,6 +214,7 @@ async fn ask_research(own: &Orchestrator, headers: &HeaderMap) -> Result<Value, 
         service,
         authority,
         tls: None,
+        protocol: Protocol::Http1,
         base_path: String::new(),
         host: host.clone(),
         pool,

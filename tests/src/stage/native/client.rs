@@ -1,6 +1,8 @@
 //! A client that sends just what it is told and believes nothing: heads are written by hand, and how an answer
 //! is framed is checked, not assumed.
 
+mod http2;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -15,13 +17,16 @@ use tokio::{
     },
 };
 
-use tollgate_rehearsal::{observed::Raw, play::Sent};
+use tollgate_rehearsal::{case::request::Over, observed::Raw, play::Sent};
 
 /// Fields of an answer, at most.
 const MAX_FIELDS: usize = 256;
 
 /// Makes one request on a connection of its own.
 pub async fn exchange(server: SocketAddr, sent: &Sent) -> io::Result<Raw> {
+    if sent.over == Over::Http2 {
+        return http2::exchange(server, sent).await;
+    }
     let (mut reader, mut writer) = connect(sent.peer, server).await?;
     // The server may answer, and close, before it has read all. What it said is then still there to be read.
     let write = async {
@@ -32,7 +37,15 @@ pub async fn exchange(server: SocketAddr, sent: &Sent) -> io::Result<Raw> {
         let head = reader.head().await?;
         let framing = head.framing(&sent.method)?;
         let (body, broken) = reader.content(framing).await?;
-        Ok::<_, io::Error>(Raw { status: head.status, headers: head.fields, body, broken, ..Raw::default() })
+        let trailers = std::mem::take(&mut reader.trailers);
+        Ok::<_, io::Error>(Raw {
+            status: head.status,
+            headers: head.fields,
+            body,
+            broken,
+            trailers,
+            ..Raw::default()
+        })
     };
     let (raw, _) = tokio::join!(read, write);
     raw
@@ -40,12 +53,16 @@ pub async fn exchange(server: SocketAddr, sent: &Sent) -> io::Result<Raw> {
 
 /// A connection from an address of this machine.
 pub async fn connect(from: IpAddr, server: SocketAddr) -> io::Result<(Reader, Writer)> {
+    let (read, write) = dial(from, server).await?.into_split();
+    Ok((Reader { stream: read, buffer: BytesMut::new(), trailers: Vec::new() }, Writer(write)))
+}
+
+async fn dial(from: IpAddr, server: SocketAddr) -> io::Result<TcpStream> {
     let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.bind((from, 0).into())?;
     let stream: TcpStream = socket.connect(server).await?;
     stream.set_nodelay(true)?;
-    let (read, write) = stream.into_split();
-    Ok((Reader { stream: read, buffer: BytesMut::new() }, Writer(write)))
+    Ok(stream)
 }
 
 /// The half that requests go out by.
@@ -77,7 +94,12 @@ impl Writer {
             }
         }
         if chunked {
-            self.0.write_all(b"0\r\n\r\n").await?;
+            let mut end = b"0\r\n".to_vec();
+            for (name, value) in &sent.trailers {
+                end.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            }
+            end.extend_from_slice(b"\r\n");
+            self.0.write_all(&end).await?;
         }
         Ok(())
     }
@@ -89,6 +111,8 @@ pub struct Reader {
     stream: OwnedReadHalf,
     /// What has come and has not been looked at.
     buffer: BytesMut,
+    /// The fields after the content, names in lower case.
+    trailers: Vec<(String, String)>,
 }
 
 /// The head of an answer.
@@ -206,6 +230,10 @@ impl Reader {
                 if line.is_empty() {
                     return Ok(Some(Bytes::new()));
                 }
+                let (name, value) = line
+                    .split_once(':')
+                    .ok_or_else(|| io::Error::other(format!("`{line}` is no field after content")))?;
+                self.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
             }
             return Ok(None);
         }

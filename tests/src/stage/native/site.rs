@@ -11,16 +11,20 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -30,6 +34,7 @@ use tokio::{
 
 use tollgate_core::trail::TRAIL_HEADER;
 use tollgate_rehearsal::{
+    case::request::Over,
     observed::Raw,
     setting::authority,
     upstream::{Message, Reply, Seen, Upstreams},
@@ -37,6 +42,10 @@ use tollgate_rehearsal::{
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 64;
+
+/// How long what was written may be on its way before its end is given up: to reset a stream of HTTP/2 takes back what is
+/// still there.
+const FLUSHED_WITHIN: Duration = Duration::from_millis(20);
 
 /// The upstreams of a case.
 #[derive(Debug)]
@@ -184,6 +193,7 @@ async fn serve(
     names: Arc<Names>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let begins_in_http2 = begins_in_http2(&stream).await?;
     let stream = stream.into_std()?;
     // A second handle, for what can't be said in HTTP.
     let mut twin: StdStream = stream.try_clone()?;
@@ -209,11 +219,18 @@ async fn serve(
             std::future::pending().await
         }
     });
-    let connection =
-        http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
+    let connection = async {
+        let stream = TokioIo::new(stream);
         // Whatever went wrong shows on the other side.
-        _ = connection => Ok(()),
+        let _ = if begins_in_http2 {
+            let protocol = http2::Builder::new(TokioExecutor::new()).auto_date_header(false).clone();
+            protocol.serve_connection(stream, service).await
+        } else {
+            http1::Builder::new().auto_date_header(false).serve_connection(stream, service).await
+        };
+    };
+    tokio::select! {
+        () = connection => Ok(()),
         Some(end) = ending.recv() => match end {
             Ending::Reset => SockRef::from(&twin).set_linger(Some(std::time::Duration::ZERO)),
             Ending::Garbage => twin.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n"),
@@ -221,21 +238,50 @@ async fn serve(
     }
 }
 
+/// Whether the client speaks HTTP/2 without asking first: no request in HTTP/1.1 begins like its preface.
+async fn begins_in_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 3];
+    loop {
+        match stream.peek(&mut first).await? {
+            3 => return Ok(&first == b"PRI"),
+            0 => return Ok(false),
+            // The rest is on its way, and to wait for it is to look again.
+            _ => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
 async fn see(request: Request<Incoming>, names: &Names) -> Result<Seen, hyper::Error> {
     let (head, mut body) = request.into_parts();
     let mut pieces = Vec::new();
+    let mut trailers = HeaderMap::new();
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            pieces.push(data);
+        match frame?.into_data() {
+            Ok(data) => pieces.push(data),
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
-    let text = |value: &HeaderValue| names.plain(&String::from_utf8_lossy(value.as_bytes()));
+    pieces.retain(|piece| !piece.is_empty());
+    let over = if head.version == Version::HTTP_2 { Over::Http2 } else { Over::Http1 };
+    let mut headers = head.headers;
+    // The same on every stage, wherever it has stood.
+    if let Some(authority) = head.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.insert(header::HOST, host);
+    }
+    let lines = |fields: &HeaderMap| {
+        let text = |value: &HeaderValue| names.plain(&String::from_utf8_lossy(value.as_bytes()));
+        fields.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    };
     Ok(Seen {
         method: head.method.to_string(),
-        path: head.uri.to_string(),
-        headers: head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        path: head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string),
+        headers: lines(&headers),
         body: pieces.concat().into(),
         pieces,
+        trailers: lines(&trailers),
+        over: Some(over),
     })
 }
 
@@ -246,11 +292,18 @@ impl Names {
 }
 
 fn response(message: Message) -> Response<Pieces> {
+    let mut trailers = HeaderMap::new();
+    for (name, value) in message.trailers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            trailers.append(name, value);
+        }
+    }
     let mut response = Response::new(Pieces {
         pieces: message.pieces.into(),
+        trailers: Some(trailers).filter(|trailers| !trailers.is_empty()),
         length: message.length,
         breaks_off: message.breaks_off,
-        flushed: false,
+        flushing: None,
     });
     *response.status_mut() = StatusCode::from_u16(message.status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
     for (name, value) in message.headers {
@@ -264,9 +317,11 @@ fn response(message: Message) -> Response<Pieces> {
 /// Content in pieces, of which the last may be the news that no more will come.
 struct Pieces {
     pieces: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
     length: Option<u64>,
     breaks_off: bool,
-    flushed: bool,
+    /// Runs while what was written before is on its way.
+    flushing: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Body for Pieces {
@@ -279,19 +334,21 @@ impl Body for Pieces {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.pieces.pop_front() {
             Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None if !self.breaks_off => Poll::Ready(None),
-            // What was written before has to be on its way before the connection is given up.
-            None if !self.flushed => {
-                self.flushed = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
+            None if !self.breaks_off => {
+                Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            None => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+            // What was written before has to be on its way before the connection is given up.
+            None => {
+                let flushing =
+                    self.flushing.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSHED_WITHIN)));
+                ready!(flushing.as_mut().poll(context));
+                Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty() && !self.breaks_off
+        self.pieces.is_empty() && !self.breaks_off && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

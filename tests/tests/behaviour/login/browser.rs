@@ -92,6 +92,8 @@ impl Browser {
             pieces: if form.is_empty() { Vec::new() } else { vec![Bytes::from(form)] },
             peer: Ipv4Addr::LOCALHOST.into(),
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         };
         let raw = soon("an answer comes", exchange(self.origins[&origin], &sent)).await.unwrap();
         for (_, line) in raw.headers.iter().filter(|(name, _)| name == "set-cookie") {

@@ -85,6 +85,8 @@ impl Provider {
             pieces: vec![Bytes::from_static(form.as_bytes())],
             peer: plain.peer,
             certificate: None,
+            trailers: Vec::new(),
+            over: Default::default(),
         };
         Clerk { address: self.address(), asked: Arc::new(asked) }
     }
