@@ -46,7 +46,7 @@ impl Authority {
 
     async fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Response<Full<Bytes>>, Error> {
         let (mut head, body) = request.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let url = head.uri.to_string();
         let (endpoint, target) = self.0.acme.endpoint(&url).map_err(|why| other(format!("{url}: {why}")))?;
         head.uri = target.into();

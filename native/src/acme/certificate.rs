@@ -104,7 +104,7 @@ mod tests {
         assert!(read.validity.from < read.validity.until);
         let error = |pem: &str, name: &str| Certificate::read(pem.as_bytes(), name).unwrap_err();
         assert_eq!(error(&good, "b.test"), "it is not for this name");
-        assert!(error(&good.split_once("-----BEGIN PRIVATE").unwrap().0, "a.test").contains("its key"));
+        assert!(error(good.split_once("-----BEGIN PRIVATE").unwrap().0, "a.test").contains("its key"));
         assert!(error("", "a.test").contains("its key"));
         assert!(error(&good[100..], "a.test").contains("no certificate"));
         let (one, other) = (pem(&["a.test"]), pem(&["a.test"]));

@@ -52,7 +52,7 @@ pub(super) fn renew_at(validity: Validity, window: Option<Window>, place: u64) -
 }
 
 fn part(span: u64, place: u64) -> u64 {
-    (span >> 16) * place + ((span & 0xffff) * place >> 16)
+    (span >> 16) * place + (((span & 0xffff) * place) >> 16)
 }
 
 /// How long until the authority is asked again when it wants a certificate to be renewed.

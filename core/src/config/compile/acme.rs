@@ -45,10 +45,7 @@ pub(super) fn acme(whole: &Whole<'_>, bench: &Bench<'_>) -> Option<Acme> {
     let contact = contact(written, node, bench);
     let kept = kept(whole, written, node, bench);
     let external_account = external_account(written, node, bench);
-    let authorities = match authorities(written, node, bench) {
-        Ok(authorities) => authorities,
-        Err(()) => return None,
-    };
+    let Ok(authorities) = authorities(written, node, bench) else { return None };
     let acme = Acme {
         directory_url: directory_url?,
         contact: contact?,
