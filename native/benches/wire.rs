@@ -50,7 +50,8 @@ fn wire(c: &mut Criterion) {
         bencher.iter_batched_ref(begin, |check| check.inspect(black_box(&content)), BatchSize::SmallInput);
     });
     // As many clients send it.
-    let chunks: Vec<u8> = content.chunks(8 << 10).flat_map(|piece| [b"2000\r\n", piece, b"\r\n"].concat()).collect();
+    let chunks: Vec<u8> =
+        content.chunks(8 << 10).flat_map(|piece| [b"2000\r\n", piece, b"\r\n"].concat()).collect();
     group.bench_function("content_in_chunks_of_8_kib", |bencher| {
         let begin = || {
             let mut check = check();

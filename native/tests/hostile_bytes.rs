@@ -86,19 +86,30 @@ fn plainly(mut bytes: &[u8]) -> Vec<Message> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a whole head");
         let head = &bytes[..end];
         bytes = &bytes[end + 4..];
-        assert!(head.iter().all(|byte| *byte >= b' ' && *byte != 0x7f || b"\t\r\n".contains(byte)), "{head:?}");
+        assert!(
+            head.iter().all(|byte| *byte >= b' ' && *byte != 0x7f || b"\t\r\n".contains(byte)),
+            "{head:?}"
+        );
         let lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
         assert!(lines.iter().all(|line| !line.contains(&b'\r') && !line.starts_with(b" ")));
-        let first = lines[0].strip_suffix(b" HTTP/1.1").or_else(|| lines[0].strip_suffix(b" HTTP/1.0")).expect("a version");
+        let first = lines[0]
+            .strip_suffix(b" HTTP/1.1")
+            .or_else(|| lines[0].strip_suffix(b" HTTP/1.0"))
+            .expect("a version");
         let fields: Vec<(String, &[u8])> = lines[1..]
             .iter()
             .map(|line| {
                 let colon = line.iter().position(|byte| *byte == b':').expect("a colon");
-                (String::from_utf8(line[..colon].to_ascii_lowercase()).expect("a name"), line[colon + 1..].trim_ascii())
+                (
+                    String::from_utf8(line[..colon].to_ascii_lowercase()).expect("a name"),
+                    line[colon + 1..].trim_ascii(),
+                )
             })
             .collect();
-        let named = |wanted: &str| fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>();
+        let named = |wanted: &str| {
+            fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>()
+        };
         let content = match (&named("content-length")[..], &named("transfer-encoding")[..]) {
             ([], []) => Some(Vec::new()),
             ([length], []) => {
@@ -160,7 +171,11 @@ fn take_line<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
 struct Script<'b>(&'b [u8]);
 
 impl rt::Read for Script<'_> {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, mut room: rt::ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut room: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let length = this.0.len().min(room.remaining());
         room.put_slice(&this.0[..length]);
@@ -279,7 +294,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
         "Te: trailers",
     ]);
     let field = prop_oneof![8 => good_field, 1 => odd_field];
-    let end = prop_oneof![60 => Just("\r\n"), 1 => prop::sample::select(vec!["\n", "\r", "\r\r\n", "\n\r", ""])];
+    let end =
+        prop_oneof![60 => Just("\r\n"), 1 => prop::sample::select(vec!["\n", "\r", "\r\r\n", "\n\r", ""])];
     let good = prop::sample::select(vec![
         ("", ""),
         ("Host: a\r\n", ""),
@@ -303,30 +319,30 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
         "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n",
     ]);
     let content = prop_oneof![4 => good, 1 => (framed, content)];
-    let request = (line, end.clone(), prop::collection::vec((field, end.clone()), 0..4), end, content).prop_map(
-        |(line, ended, fields, end, (framed, content))| {
+    let request = (line, end.clone(), prop::collection::vec((field, end.clone()), 0..4), end, content)
+        .prop_map(|(line, ended, fields, end, (framed, content))| {
             let fields: String = fields.into_iter().map(|(field, end)| format!("{field}{end}")).collect();
             format!("{line}{ended}{framed}{fields}{end}{content}").into_bytes()
-        },
-    );
-    let odd = prop_oneof![
-        prop::sample::select(b"\r\n \t:;,\0\x0b\x7f\x80\xff0A-_".to_vec()),
-        any::<u8>(),
-    ];
+        });
+    let odd = prop_oneof![prop::sample::select(b"\r\n \t:;,\0\x0b\x7f\x80\xff0A-_".to_vec()), any::<u8>(),];
     let change = (any::<prop::sample::Index>(), odd, 0..3u8);
-    (prop::collection::vec(request, 1..4), prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(change, 1..3)]).prop_map(|(requests, changes)| {
-        let mut bytes = requests.concat();
-        for (at, byte, how) in changes {
-            let at = at.index(bytes.len() + 1);
-            match how {
-                0 => bytes.insert(at, byte),
-                1 if at < bytes.len() => bytes[at] = byte,
-                _ if at < bytes.len() => drop(bytes.remove(at)),
-                _ => {}
+    (
+        prop::collection::vec(request, 1..4),
+        prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(change, 1..3)],
+    )
+        .prop_map(|(requests, changes)| {
+            let mut bytes = requests.concat();
+            for (at, byte, how) in changes {
+                let at = at.index(bytes.len() + 1);
+                match how {
+                    0 => bytes.insert(at, byte),
+                    1 if at < bytes.len() => bytes[at] = byte,
+                    _ if at < bytes.len() => drop(bytes.remove(at)),
+                    _ => {}
+                }
             }
-        }
-        bytes
-    })
+            bytes
+        })
 }
 
 fn address() -> impl Strategy<Value = SocketAddr> {

@@ -89,7 +89,14 @@ fn lines(cases: &mut Cases) {
     cases.raw("lf_before_cr", "GET /x HTTP/1.1\n\rHost: gateway.test\n\r\n\r", Refused(400));
     cases.head("a_request_after_lf_in_a_value", &format!("X-A: a\n\n{HIDDEN}"), Refused(400));
     cases.head("a_request_after_cr_in_a_value", &format!("X-A: a\r\r{HIDDEN}"), Refused(400));
-    for (name, byte) in [("nul", '\0'), ("backspace", '\u{8}'), ("vertical_tab", '\u{b}'), ("form_feed", '\u{c}'), ("escape", '\u{1b}'), ("del", '\u{7f}')] {
+    for (name, byte) in [
+        ("nul", '\0'),
+        ("backspace", '\u{8}'),
+        ("vertical_tab", '\u{b}'),
+        ("form_feed", '\u{c}'),
+        ("escape", '\u{1b}'),
+        ("del", '\u{7f}'),
+    ] {
         cases.head(&format!("{name}_in_a_value"), &format!("X-A: a{byte}b\r\n"), Refused(400));
     }
     cases.head("nul_in_a_name", "X\0A: b\r\n", Refused(400));
@@ -178,9 +185,17 @@ fn targets(cases: &mut Cases) {
     cases.line("connect", "CONNECT gateway.test:443 HTTP/1.1", Refused(501));
     cases.line("connect_to_a_path", "CONNECT /x HTTP/1.1", Refused(400));
     cases.line("connect_to_a_url", "CONNECT http://gateway.test/x HTTP/1.1", Refused(400));
-    cases.raw("a_request_after_connect", format!("CONNECT gateway.test:443 HTTP/1.1\r\nHost: gateway.test\r\n\r\n{HIDDEN}"), Refused(501));
+    cases.raw(
+        "a_request_after_connect",
+        format!("CONNECT gateway.test:443 HTTP/1.1\r\nHost: gateway.test\r\n\r\n{HIDDEN}"),
+        Refused(501),
+    );
     cases.raw("what_is_not_utf_8", b"GET /\xff\xfe HTTP/1.1\r\nHost: gateway.test\r\n\r\n", Refused(400));
-    cases.raw("what_is_utf_8_is_encoded", "GET /caf\u{e9} HTTP/1.1\r\nHost: gateway.test\r\n\r\n", Forwarded("GET", "/caf%C3%A9", ""));
+    cases.raw(
+        "what_is_utf_8_is_encoded",
+        "GET /caf\u{e9} HTTP/1.1\r\nHost: gateway.test\r\n\r\n",
+        Forwarded("GET", "/caf%C3%A9", ""),
+    );
 }
 
 fn fields(cases: &mut Cases) {
@@ -210,9 +225,22 @@ fn fields(cases: &mut Cases) {
     ] {
         cases.head(name, lines, wish);
     }
-    cases.raw("a_space_before_the_first_field", "GET /x HTTP/1.1\r\n Host: gateway.test\r\n\r\n", Refused(400));
-    cases.raw("a_tab_before_the_first_field", "GET /x HTTP/1.1\r\n\tX: y\r\nHost: gateway.test\r\n\r\n", Refused(400));
-    cases.post("an_expectation_with_content", "Expect: 100-continue\r\nContent-Length: 5\r\n", "hello", POSTED);
+    cases.raw(
+        "a_space_before_the_first_field",
+        "GET /x HTTP/1.1\r\n Host: gateway.test\r\n\r\n",
+        Refused(400),
+    );
+    cases.raw(
+        "a_tab_before_the_first_field",
+        "GET /x HTTP/1.1\r\n\tX: y\r\nHost: gateway.test\r\n\r\n",
+        Refused(400),
+    );
+    cases.post(
+        "an_expectation_with_content",
+        "Expect: 100-continue\r\nContent-Length: 5\r\n",
+        "hello",
+        POSTED,
+    );
 }
 
 fn hosts(cases: &mut Cases) {
@@ -236,8 +264,16 @@ fn hosts(cases: &mut Cases) {
         cases.raw(name, head(lines), wish);
     }
     cases.raw("no_host_in_http_1_0", "GET /x HTTP/1.0\r\n\r\n", Refused(400));
-    cases.raw("two_hosts_with_absolute_form", "GET http://gateway.test/x HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n", Refused(400));
-    cases.raw("another_host_with_absolute_form_does_not_count", "GET http://gateway.test/x HTTP/1.1\r\nHost: other.test\r\n\r\n", PLAIN);
+    cases.raw(
+        "two_hosts_with_absolute_form",
+        "GET http://gateway.test/x HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
+        Refused(400),
+    );
+    cases.raw(
+        "another_host_with_absolute_form_does_not_count",
+        "GET http://gateway.test/x HTTP/1.1\r\nHost: other.test\r\n\r\n",
+        PLAIN,
+    );
 }
 
 fn lengths(cases: &mut Cases) {
@@ -269,12 +305,33 @@ fn lengths(cases: &mut Cases) {
         cases.post(name, lines, "hello", wish);
     }
     let hidden = format!("Content-Length: {}\r\n", HIDDEN.len());
-    cases.head("a_request_in_the_content_of_get", &format!("{hidden}\r\n{}", &HIDDEN[..HIDDEN.len() - 2]), Forwarded("GET", "/x", HIDDEN));
+    cases.head(
+        "a_request_in_the_content_of_get",
+        &format!("{hidden}\r\n{}", &HIDDEN[..HIDDEN.len() - 2]),
+        Forwarded("GET", "/x", HIDDEN),
+    );
     cases.post("a_request_in_the_content", &hidden, HIDDEN, Forwarded("POST", "/x", HIDDEN));
-    cases.post("a_request_after_two_lengths", &format!("Content-Length: 0\r\n{hidden}"), HIDDEN, Refused(400));
-    cases.raw("trace_with_content", format!("TRACE /x HTTP/1.1\r\nHost: gateway.test\r\n{hidden}\r\n{HIDDEN}"), Refused(400));
-    cases.raw("connect_with_content", format!("CONNECT a.test:1 HTTP/1.1\r\nHost: a.test:1\r\n{hidden}\r\n{HIDDEN}"), Refused(400));
-    cases.raw("delete_with_content", "DELETE /x HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 5\r\n\r\nhello", Forwarded("DELETE", "/x", "hello"));
+    cases.post(
+        "a_request_after_two_lengths",
+        &format!("Content-Length: 0\r\n{hidden}"),
+        HIDDEN,
+        Refused(400),
+    );
+    cases.raw(
+        "trace_with_content",
+        format!("TRACE /x HTTP/1.1\r\nHost: gateway.test\r\n{hidden}\r\n{HIDDEN}"),
+        Refused(400),
+    );
+    cases.raw(
+        "connect_with_content",
+        format!("CONNECT a.test:1 HTTP/1.1\r\nHost: a.test:1\r\n{hidden}\r\n{HIDDEN}"),
+        Refused(400),
+    );
+    cases.raw(
+        "delete_with_content",
+        "DELETE /x HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 5\r\n\r\nhello",
+        Forwarded("DELETE", "/x", "hello"),
+    );
 }
 
 fn codings(cases: &mut Cases) {
@@ -313,10 +370,29 @@ fn codings(cases: &mut Cases) {
     ] {
         cases.post(name, lines, HELLO, wish);
     }
-    cases.post("a_request_after_chunks_and_a_length", "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", &format!("0\r\n\r\n{HIDDEN}"), Refused(400));
-    cases.post("a_request_in_chunks_and_a_length", "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", &format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len()), Refused(400));
-    cases.post("a_request_after_chunks_that_are_none", "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", &format!("0\r\n\r\n{HIDDEN}"), Refused(400));
-    cases.raw("chunks_in_http_1_0", format!("POST /x HTTP/1.0\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n{HELLO}"), Refused(400));
+    cases.post(
+        "a_request_after_chunks_and_a_length",
+        "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
+        &format!("0\r\n\r\n{HIDDEN}"),
+        Refused(400),
+    );
+    cases.post(
+        "a_request_in_chunks_and_a_length",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+        &format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len()),
+        Refused(400),
+    );
+    cases.post(
+        "a_request_after_chunks_that_are_none",
+        "Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n",
+        &format!("0\r\n\r\n{HIDDEN}"),
+        Refused(400),
+    );
+    cases.raw(
+        "chunks_in_http_1_0",
+        format!("POST /x HTTP/1.0\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n{HELLO}"),
+        Refused(400),
+    );
     cases.raw("a_request_after_chunks_in_http_1_0", format!("POST /x HTTP/1.0\r\nHost: gateway.test\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{HIDDEN}"), Refused(400));
 }
 
@@ -355,10 +431,18 @@ fn chunks(cases: &mut Cases) {
     ] {
         cases.chunked(name, content, wish);
     }
-    cases.chunked("an_extension_without_end", &format!("5;a={}\r\nhello\r\n0\r\n\r\n", "x".repeat(300)), Broken);
+    cases.chunked(
+        "an_extension_without_end",
+        &format!("5;a={}\r\nhello\r\n0\r\n\r\n", "x".repeat(300)),
+        Broken,
+    );
     let many: String = (0..300).map(|_| format!("1;{}\r\nx\r\n", "y".repeat(100))).collect();
     cases.chunked("extensions_without_end", &format!("{many}0\r\n\r\n"), Broken);
-    cases.chunked("a_request_in_a_chunk", &format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len()), Forwarded("POST", "/x", HIDDEN));
+    cases.chunked(
+        "a_request_in_a_chunk",
+        &format!("{:x}\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len()),
+        Forwarded("POST", "/x", HIDDEN),
+    );
     cases.chunked("a_request_after_a_broken_size", &format!("5 \r\nhello\r\n0\r\n\r\n{HIDDEN}"), Broken);
     cases.chunked("a_request_in_an_extension", &format!("5;a\n{HIDDEN}\r\nhello\r\n0\r\n\r\n"), Broken);
     cases.chunked("a_request_after_a_size_and_lf", &format!("0\n\n{HIDDEN}"), Broken);
@@ -386,7 +470,11 @@ fn trailers(cases: &mut Cases) {
     }
     let many: String = (0..100).map(|number| format!("X-{number}: a\r\n")).collect();
     cases.chunked("very_many_fields_after_the_content", &format!("5\r\nhello\r\n0\r\n{many}\r\n"), Broken);
-    cases.chunked("a_large_field_after_the_content", &format!("5\r\nhello\r\n0\r\nX-A: {}\r\n\r\n", "x".repeat(9000)), Broken);
+    cases.chunked(
+        "a_large_field_after_the_content",
+        &format!("5\r\nhello\r\n0\r\nX-A: {}\r\n\r\n", "x".repeat(9000)),
+        Broken,
+    );
 }
 
 fn connections(cases: &mut Cases) {
@@ -396,7 +484,11 @@ fn connections(cases: &mut Cases) {
         ("connection_names_the_host", "Connection: keep-alive, Host\r\n", Refused(400)),
         ("connection_names_the_type", "Connection: keep-alive\r\nConnection: content-type\r\n", Refused(400)),
         ("connection_names_a_field", "Connection: x-secret\r\nX-Secret: 1\r\n", PLAIN),
-        ("a_change_to_http_2", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n", PLAIN),
+        (
+            "a_change_to_http_2",
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+            PLAIN,
+        ),
         ("a_change_to_http_2_that_is_not_named", "Upgrade: h2c\r\n", PLAIN),
         ("a_change_to_http_2_among_others", "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n", PLAIN),
         ("a_change_to_tls", "Connection: upgrade\r\nUpgrade: TLS/1.0\r\n", PLAIN),

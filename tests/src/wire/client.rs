@@ -25,7 +25,12 @@ pub struct Answers {
 }
 
 /// Sends the pieces. When `enough` answers have come, or none for `quiet`, sends [`AFTER`].
-pub async fn play(server: SocketAddr, pieces: &[&[u8]], enough: usize, quiet: Duration) -> io::Result<Answers> {
+pub async fn play(
+    server: SocketAddr,
+    pieces: &[&[u8]],
+    enough: usize,
+    quiet: Duration,
+) -> io::Result<Answers> {
     let mut stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = stream.split();
@@ -57,7 +62,10 @@ pub async fn play(server: SocketAddr, pieces: &[&[u8]], enough: usize, quiet: Du
     let (mut writer, mut reader) = tokio::join!(write, read);
     // One that closes does so at once.
     if !answers.closed {
-        answers.closed = matches!(timeout(quiet.min(Duration::from_millis(40)), reader.read_buf(&mut came)).await, Ok(Ok(0) | Err(_)));
+        answers.closed = matches!(
+            timeout(quiet.min(Duration::from_millis(40)), reader.read_buf(&mut came)).await,
+            Ok(Ok(0) | Err(_))
+        );
     }
     if !answers.closed {
         answers.went_on = true;

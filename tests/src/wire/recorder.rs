@@ -36,8 +36,13 @@ impl Recorded {
     /// In what it is not what everybody reads alike.
     pub fn odd(&self) -> Option<String> {
         let parts: Vec<&str> = self.line.split(' ').collect();
-        let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if parts.len() != 3 || !parts[2].starts_with("HTTP/1.") || !parts[1].starts_with('/') || parts[1].contains('#') {
+        let plain =
+            |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if parts.len() != 3
+            || !parts[2].starts_with("HTTP/1.")
+            || !parts[1].starts_with('/')
+            || parts[1].contains('#')
+        {
             return Some(format!("the line `{}`", self.line.escape_debug()));
         }
         if parts[0].is_empty() || parts[0].bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -137,7 +142,11 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Recorded>>>) -> Option
         if let Some(place) = kept.lock().ok()?.get_mut(number).filter(|place| place.line == recorded.line) {
             *place = recorded;
         }
-        let answer: &[u8] = if is_head { b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n" } else { b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" };
+        let answer: &[u8] = if is_head {
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+        } else {
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        };
         stream.write_all(answer).await.ok()?;
     }
 }

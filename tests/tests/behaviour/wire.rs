@@ -29,8 +29,9 @@ enum How {
 
 fn gateway(recorder: &Recorder) -> Running {
     let address = recorder.address();
-    let text =
-        format!("services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]");
+    let text = format!(
+        "services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]"
+    );
     let loaded = config::load("test", text, &NoFiles, &|_: &str| None, Host::Native);
     let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
     start(gateway, Settings::default()).unwrap().0
@@ -64,7 +65,9 @@ fn judge(case: &Case, how: How, answers: &Answers, mut seen: Vec<Recorded>) -> R
             if statuses != [status] || answers.went_on || !seen.is_empty() {
                 return Err(format!("{statuses:?}, went on: {}, seen: {seen:?}", answers.went_on));
             }
-            if !answers.content.starts_with("{\"detail\":") || !answers.content.contains("urn:tollgate:problem:request.") {
+            if !answers.content.starts_with("{\"detail\":")
+                || !answers.content.contains("urn:tollgate:problem:request.")
+            {
                 return Err(format!("no problem is told: {}", answers.content));
             }
         }
@@ -74,7 +77,10 @@ fn judge(case: &Case, how: How, answers: &Answers, mut seen: Vec<Recorded>) -> R
             }
         }
         Wish::Broken => {
-            if statuses.iter().any(|status| *status != 400) || answers.went_on || seen.iter().any(|request| request.content.is_some()) {
+            if statuses.iter().any(|status| *status != 400)
+                || answers.went_on
+                || seen.iter().any(|request| request.content.is_some())
+            {
                 return Err(format!("{statuses:?}, went on: {}, seen: {seen:?}", answers.went_on));
             }
         }
@@ -88,7 +94,9 @@ fn judge(case: &Case, how: How, answers: &Answers, mut seen: Vec<Recorded>) -> R
             if request.line != format!("{method} {target} HTTP/1.1")
                 || request.content.as_deref() != Some(content.as_bytes())
                 || request.values("x-forwarded-host").iter().any(|host| !host.starts_with("gateway.test"))
-                || ["upgrade", "x-secret", "x-checksum", "keep-alive", "proxy-connection"].iter().any(|name| !request.values(name).is_empty())
+                || ["upgrade", "x-secret", "x-checksum", "keep-alive", "proxy-connection"]
+                    .iter()
+                    .any(|name| !request.values(name).is_empty())
             {
                 return Err(format!("seen: {request:?}"));
             }
