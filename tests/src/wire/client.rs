@@ -47,7 +47,7 @@ pub async fn play(
         writer
     };
     let read = async {
-        while read(&mut came).len() < enough {
+        while complete(&came).len() < enough {
             match timeout(quiet, reader.read_buf(&mut came)).await {
                 Err(_) => break,
                 Ok(Ok(1..)) => {}
@@ -78,7 +78,7 @@ pub async fn play(
             }
         };
     }
-    for (status, content) in read(&mut came) {
+    for (status, content) in complete(&came) {
         answers.statuses.push(status);
         answers.content = content;
     }
@@ -86,9 +86,9 @@ pub async fn play(
 }
 
 /// The answers that are there as a whole.
-fn read(bytes: &mut [u8]) -> Vec<(u16, String)> {
+fn complete(bytes: &[u8]) -> Vec<(u16, String)> {
     let mut found = Vec::new();
-    let mut rest = &*bytes;
+    let mut rest = bytes;
     while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
         let head = String::from_utf8_lossy(&rest[..end]).to_ascii_lowercase();
         let after = &rest[end + 4..];
