@@ -144,7 +144,7 @@ fn first_line(cases: &mut Cases) {
     }
     cases.line("a_method_without_end", &format!("{} /x HTTP/1.1", "A".repeat(100)), Refused(400));
     cases.raw("http_1_0", "GET /x HTTP/1.0\r\nHost: gateway.test\r\n\r\n", PLAIN);
-    cases.raw("the_preface_of_http_2_in_pieces_of_http_1", "PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", Refused(400));
+    cases.raw("the_preface_of_http_2_in_pieces_of_http_1", "PRI * HTTP/2.1\r\n\r\nSM\r\n\r\n", Refused(505));
 }
 
 fn targets(cases: &mut Cases) {

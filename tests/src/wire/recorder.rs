@@ -139,8 +139,13 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Recorded>>>) -> Option
         };
         recorded.content = Some(content?);
         let is_head = recorded.line.starts_with("HEAD ");
-        if let Some(place) = kept.lock().ok()?.get_mut(number).filter(|place| place.line == recorded.line) {
-            *place = recorded;
+        {
+            let mut kept = kept.lock().ok()?;
+            // What was taken meanwhile stands there once more, now that it is whole.
+            match kept.get_mut(number).filter(|place| place.line == recorded.line) {
+                Some(place) => *place = recorded,
+                None => kept.push(recorded),
+            }
         }
         let answer: &[u8] = if is_head {
             b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
