@@ -124,6 +124,38 @@ proptest! {
     }
 
     #[test]
+    fn hostile_spellings_of_a_normal_path_come_to_it(
+        raw in tricky_path(), choices in prop::collection::vec(0..7u8, 1..40),
+    ) {
+        let Ok(normal) = NormalPath::new(&raw) else { return Ok(()) };
+        let mut choices = choices.iter().cycle();
+        let mut spelled = String::new();
+        let mut rest = normal.text.chars();
+        while let Some(char) = rest.next() {
+            let plain = char.is_ascii_alphanumeric() || "-._~".contains(char);
+            match (char, choices.next().copied().unwrap_or(0)) {
+                ('/', 1) => spelled.push_str("//"),
+                ('/', 2) => spelled.push_str("/./"),
+                ('/', 3) => spelled.push_str("/x/../"),
+                ('/', 4) => spelled.push_str("/%2e/"),
+                ('/', 5) => spelled.push_str("/%78/%2E%2e/"),
+                // The digits of an encoding stay what they are.
+                ('%', choice) => {
+                    spelled.push('%');
+                    for digit in rest.by_ref().take(2) {
+                        spelled.push(if choice % 2 == 1 { digit.to_ascii_lowercase() } else { digit });
+                    }
+                }
+                (char, 1..=3) if plain => spelled.push_str(&format!("%{:02X}", u32::from(char))),
+                (char, 4) if plain => spelled.push_str(&format!("%{:02x}", u32::from(char))),
+                _ => spelled.push(char),
+            }
+        }
+        let again = NormalPath::new(&spelled).map(|path| path.text.into_owned());
+        prop_assert_eq!(again.as_deref(), Ok(&*normal.text), "{}", spelled);
+    }
+
+    #[test]
     fn a_normal_path_holds_no_dot_segment_and_no_empty_one(raw in tricky_path()) {
         if let Ok(normal) = NormalPath::new(&raw) {
             let text = normal.text.strip_suffix('/').unwrap_or(&normal.text);

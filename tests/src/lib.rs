@@ -6,3 +6,4 @@
 
 pub mod stage;
 pub mod suite;
+pub mod wire;

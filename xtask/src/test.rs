@@ -42,6 +42,8 @@ pub(crate) fn fuzz(cases: &str) -> Outcome {
     let mut test = cargo(
         "test --profile fuzz -p tollgate-core --features yaml,verify,expressions --test structured --test usage",
     );
+    run(test.env("PROPTEST_CASES", cases))?;
+    let mut test = cargo("test --profile fuzz -p tollgate --test hostile_bytes");
     run(test.env("PROPTEST_CASES", cases))
 }
 
@@ -49,6 +51,7 @@ pub(crate) fn fuzz(cases: &str) -> Outcome {
 pub(crate) fn bench() -> Outcome {
     run(&mut cargo("bench -p tollgate-core --features yaml,expressions"))?;
     run(&mut cargo("bench -p tollgate --bench tokens"))?;
+    run(&mut cargo("bench -p tollgate --bench wire"))?;
     edge::build_for_tests()?;
     run(&mut cargo("run --release -p tollgate-tests --bin edge_tokens"))?;
     run(&mut cargo("run --release -p tollgate-tests --bin edge_limits"))

@@ -68,5 +68,6 @@ fn not_chunked(value: &[u8]) -> Fault {
     };
     let mut codings: Vec<&[u8]> = members(value).collect();
     let last = codings.pop().unwrap_or_default();
-    if is(last, b"chunked") && codings.into_iter().all(known) { Fault::UnknownCoding } else { Fault::Coding }
+    let is_known = !codings.is_empty() && codings.into_iter().all(known);
+    if is(last, b"chunked") && is_known { Fault::UnknownCoding } else { Fault::Coding }
 }

@@ -65,11 +65,9 @@ impl Head {
         match name.len() {
             7 if is(name, b"upgrade") => self.wants_upgrade = true,
             10 if is(name, b"connection") => return connection(value),
-            12 if is(name, b"content-type") => {
-                // Whoever checks the first is to check what is read.
-                if std::mem::replace(&mut self.has_type, true) {
-                    return Err(Fault::Repeated);
-                }
+            // Whoever checks the first is to check what is read.
+            12 if is(name, b"content-type") && std::mem::replace(&mut self.has_type, true) => {
+                return Err(Fault::Repeated);
             }
             14 if is(name, b"content-length") => return self.framed.length(value),
             14 if is_alike(name, b"content-length") => return Err(Fault::Alike),

@@ -69,7 +69,7 @@ impl Lines for Trailers {
             return Err(Fault::TooLarge);
         }
         let begins = |start: &&[u8]| name.get(..start.len()).is_some_and(|begin| is_alike(begin, start));
-        if NEVER.iter().any(|never| is_alike(name, never)) || NEVER_BEGINS.iter().any(|start| begins(start)) {
+        if NEVER.iter().any(|never| is_alike(name, never)) || NEVER_BEGINS.iter().any(begins) {
             return Err(Fault::Field);
         }
         Ok(false)

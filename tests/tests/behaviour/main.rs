@@ -17,3 +17,4 @@ mod shutdown;
 mod streaming;
 mod suite;
 mod tunnel;
+mod wire;
