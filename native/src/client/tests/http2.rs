@@ -339,14 +339,15 @@ async fn trailers_pass_both_ways() {
         let mut answer = respond.send_response(Response::new(()), false).unwrap();
         answer.send_data(Bytes::from_static(b"two"), false).unwrap();
         answer.send_trailers(trailers).unwrap();
-        driven
+        // Runs by itself.
+        drop(driven);
     };
     let trailers: HeaderMap =
         [("x-sum".parse().unwrap(), HeaderValue::from_static("1"))].into_iter().collect();
     let frames = [Ok::<_, BodyError>(Frame::data(Bytes::from_static(b"one"))), Ok(Frame::trailers(trailers))];
     let body = NativeBody::wrap(Frames(frames.into_iter().collect()));
     let client = Client::default();
-    let (fetched, _driven) = tokio::join!(client.fetch(&endpoint, post(body), PATIENCE), serve);
+    let (fetched, ()) = tokio::join!(client.fetch(&endpoint, post(body), PATIENCE), serve);
     let mut body = fetched.unwrap().into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "two");
     assert_eq!(body.frame().await.unwrap().unwrap().into_trailers().unwrap()["x-sum"], "1");
