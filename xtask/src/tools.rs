@@ -50,7 +50,7 @@ pub(crate) fn pebble() -> Outcome {
 /// nothing may be skipped.
 fn debian(package: &str, programs: &[&str]) -> Outcome {
     let is_found = |name: &&str| ask(program("sh").args(["-c", "command -v \"$0\"", name])).is_some();
-    let is_there = || programs.iter().all(|name| is_found(name));
+    let is_there = || programs.iter().all(is_found);
     if is_there() {
         return Ok(());
     }

@@ -238,17 +238,20 @@ impl ResolvesServerCert for Always {
     }
 }
 
+/// What the authority is answered with, once there is something.
+type Answering = Arc<Mutex<Option<(Arc<Challenges>, Arc<Certificates>)>>>;
+
 /// Ports at which an authority asks, and clients. Who answers is said later.
 pub(crate) struct Front {
     pub(crate) plain: SocketAddr,
     pub(crate) tls: SocketAddr,
-    answering: Arc<Mutex<Option<(Arc<Challenges>, Arc<Certificates>)>>>,
+    answering: Answering,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Front {
     pub(crate) async fn start() -> Self {
-        let answering: Arc<Mutex<Option<(Arc<Challenges>, Arc<Certificates>)>>> = Arc::default();
+        let answering: Answering = Arc::default();
         let plain = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let tls = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addresses = (plain.local_addr().unwrap(), tls.local_addr().unwrap());
