@@ -54,4 +54,4 @@ pub mod upstream;
 pub mod usage;
 pub mod verify;
 
-pub use self::transform::trailers;
+pub use self::transform::{interim, trailers};

@@ -6,6 +6,7 @@ pub(crate) mod cookies;
 pub(crate) mod forwarded;
 pub(crate) mod hop_by_hop;
 pub(crate) mod hygiene;
+pub mod interim;
 pub(crate) mod rewrite;
 pub(crate) mod trace_context;
 pub mod trailers;

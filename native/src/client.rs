@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode, header};
 use http_body::Body as _;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::{body::Incoming, ext::on_informational, upgrade::OnUpgrade};
 use tokio::{
     sync::oneshot,
     time::{Instant, error::Elapsed, timeout, timeout_at},
@@ -37,7 +37,7 @@ use self::{
     trust::{Offer, Trust},
 };
 pub(crate) use self::{connect::dial, tunnel::join};
-use crate::{body::NativeBody, cause, idle::span};
+use crate::{body::NativeBody, cause, idle::span, interim::Interim};
 
 /// Sends requests to upstreams. Clones share connections and trust.
 #[derive(Clone, Default)]
@@ -63,8 +63,12 @@ impl Client {
         }
         let wants_upgrade = request.headers().contains_key(header::UPGRADE);
         let downstream = request.extensions_mut().remove::<OnUpgrade>().filter(|_| wants_upgrade);
+        let interim = request.extensions_mut().remove::<Arc<Interim>>();
         // The rest concerns the connection to the client.
         request.extensions_mut().clear();
+        if let Some(interim) = interim {
+            on_informational(&mut request, move |answer| interim.send(answer.status(), answer.headers()));
+        }
         let offer = match endpoint.protocol {
             // Only HTTP/1.1 has upgrades that everybody understands.
             _ if wants_upgrade => Offer::Http1,

@@ -18,6 +18,7 @@ pub mod counter;
 pub mod files;
 pub mod host;
 mod idle;
+mod interim;
 pub mod log;
 pub mod metrics;
 mod notice;

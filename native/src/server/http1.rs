@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc};
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -19,7 +19,10 @@ use super::{
     socket::{Slot, Socket, Watch},
     worker::{Life, Worker},
 };
-use crate::wire::{check::Check, verdict::Verdict};
+use crate::{
+    interim::Interim,
+    wire::{check::Check, verdict::Verdict},
+};
 
 /// How large a head may be in all. Twice what core allows for its fields, as core counts only these.
 pub(super) fn max_head(limits: &Limits) -> usize {
@@ -52,12 +55,19 @@ pub(super) async fn serve<H: Handler>(
     let pace = Arc::new(Pace::new());
     let verdict = Arc::new(Verdict::default());
     let check = Check::new(max_head(&worker.limits), verdict.clone());
-    let socket = TokioIo::new(Socket::new(stream, pace.clone(), Watch::Http1(check), slot));
+    let interim = Arc::new(Interim::default());
+    let watch = Watch::Http1(check, interim.clone());
+    let socket = TokioIo::new(Socket::new(stream, pace.clone(), watch, slot));
     let service = {
         let (worker, pace) = (worker.clone(), pace.clone());
         service_fn(move |mut request| {
             let flight = Flight::begin(&pace, &worker.metrics);
             client.introduce(&mut request);
+            // Clients of HTTP/1.0 know none (RFC 9110 §15.2).
+            if request.version() == Version::HTTP_11 {
+                interim.begin();
+                request.extensions_mut().insert(interim.clone());
+            }
             let outcome = match verdict.next() {
                 None => Ok(worker.handler.answer(client.peer.clone(), request)),
                 Some(fault) => {
@@ -65,12 +75,13 @@ pub(super) async fn serve<H: Handler>(
                     Err(worker.handler.refuse(&client.peer, &request.into_parts().0, fault))
                 }
             };
-            let verdict = verdict.clone();
+            let (verdict, interim) = (verdict.clone(), interim.clone());
             async move {
                 let response = match outcome {
                     Ok(answer) => answer.await.map(Some),
                     Err(refused) => refused,
                 };
+                interim.end();
                 verdict.answered(response.status() == StatusCode::SWITCHING_PROTOCOLS);
                 Ok::<_, Infallible>(response.map(|body| InFlight::new(body, flight)))
             }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{crowd::Guest, frames::Frames, pace::Pace, worker::Alive};
-use crate::{metrics::Gauged, wire::check::Check};
+use crate::{interim::Interim, metrics::Gauged, wire::check::Check};
 
 /// How long a client whose bytes were refused may take to stop sending. Closing earlier would take the answer away
 /// from under it: bytes that nobody has read make a close a reset.
@@ -35,7 +35,7 @@ pub(super) struct Slot {
 /// What looks at the bytes that come, before they are understood.
 #[derive(Debug)]
 pub(super) enum Watch {
-    Http1(Check),
+    Http1(Check, Arc<Interim>),
     Http2(Frames),
 }
 
@@ -44,19 +44,23 @@ pub(super) struct Socket<T> {
     stream: T,
     pace: Arc<Pace>,
     watch: Watch,
+    /// Interim answers that are being written.
+    interim: Vec<u8>,
+    /// hyper has got rid of all it had to write.
+    is_between: bool,
     farewell: Option<Pin<Box<Sleep>>>,
     _slot: Slot,
 }
 
 impl<T> Socket<T> {
     pub(super) fn new(stream: T, pace: Arc<Pace>, watch: Watch, slot: Slot) -> Self {
-        Self { stream, pace, watch, farewell: None, _slot: slot }
+        Self { stream, pace, watch, interim: Vec::new(), is_between: true, farewell: None, _slot: slot }
     }
 
     /// Whether bytes were refused, so that the client may still be sending.
     fn has_refused(&self) -> bool {
         match &self.watch {
-            Watch::Http1(check) => check.is_over() || check.broken().is_some(),
+            Watch::Http1(check, _) => check.is_over() || check.broken().is_some(),
             Watch::Http2(_) => false,
         }
     }
@@ -88,7 +92,7 @@ impl<T: AsyncRead + Unpin> Socket<T> {
 
     /// HTTP/1: nothing is read that was not looked at.
     fn poll_checked(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Watch::Http1(check) = &mut self.watch else { return Poll::Ready(Ok(())) };
+        let Watch::Http1(check, _) = &mut self.watch else { return Poll::Ready(Ok(())) };
         loop {
             let checked = check.ready();
             if !checked.is_empty() {
@@ -141,9 +145,30 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &self.watch {
-            Watch::Http1(_) => self.poll_checked(context, buffer),
+            Watch::Http1(..) => self.poll_checked(context, buffer),
             Watch::Http2(_) => self.poll_counted(context, buffer),
         }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Socket<T> {
+    /// Writes interim answers, where it is their turn.
+    fn poll_interim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Watch::Http1(_, interim) = &self.watch {
+            match self.is_between {
+                true if self.interim.is_empty() => self.interim = interim.take(context),
+                true => {}
+                false => interim.forget(),
+            }
+        }
+        while !self.interim.is_empty() {
+            let polled = Pin::new(&mut self.stream).poll_write(context, &self.interim);
+            match ready!(self.wrote(polled))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => drop(self.interim.drain(..written)),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -153,6 +178,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(context))?;
+        self.is_between = false;
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(polled)
     }
@@ -162,6 +189,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(context))?;
+        self.is_between = false;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.wrote(polled)
     }
@@ -171,6 +200,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes what is below it when it has nothing left itself.
+        self.is_between = true;
+        ready!(self.poll_interim(context))?;
         // What TLS has taken and not got rid of yet.
         let polled = Pin::new(&mut self.stream).poll_flush(context);
         match &polled {

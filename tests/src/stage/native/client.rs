@@ -162,10 +162,18 @@ impl Reader {
     /// The head of the next answer; interim ones are passed over.
     pub async fn head(&mut self) -> io::Result<Head> {
         loop {
+            let head = self.next_head().await?;
+            if !(100..=199).contains(&head.status) || head.status == 101 {
+                return Ok(head);
+            }
+        }
+    }
+
+    /// The next head, be it an interim one.
+    pub async fn next_head(&mut self) -> io::Result<Head> {
+        loop {
             if let Some(head) = self.parse()? {
-                if !(100..=199).contains(&head.status) || head.status == 101 {
-                    return Ok(head);
-                }
+                return Ok(head);
             } else if !self.more().await? {
                 let came = String::from_utf8_lossy(&self.buffer).into_owned();
                 return Err(io::Error::other(format!(
