@@ -3,5 +3,7 @@
 
 pub mod cases;
 pub mod client;
+pub mod judge;
 pub mod peers;
 pub mod recorder;
+pub mod strict;

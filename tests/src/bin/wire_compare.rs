@@ -8,50 +8,26 @@ use tollgate_core::config::{self, Host, NoFiles};
 use tollgate_tests::{
     stage::native::start,
     wire::{
-        cases::{self, Case, Wish},
-        client::{Answers, play},
+        cases::{self, Case},
+        client::play,
+        judge::{Kind, judge},
         peers::Peer,
-        recorder::{Recorded, Recorder},
+        recorder::Recorder,
     },
 };
 
-const QUIET: Duration = Duration::from_millis(300);
-
-/// What became of a case, in words; and its kind: refused, forwarded canonically, forwarded otherwise.
-fn told(case: &Case, answers: &Answers, mut seen: Vec<Recorded>) -> (usize, String) {
-    let status = answers.statuses.first().map_or_else(|| "closed".to_owned(), u16::to_string);
-    if answers.went_on && seen.last().is_some_and(|request| request.target() == "/after") {
-        seen.pop();
-    }
-    if let Some(hidden) = seen.iter().find(|request| request.target().contains("hidden")) {
-        return (2, format!("SMUGGLED {}", hidden.line));
-    }
-    if let Some(odd) = seen.iter().find_map(Recorded::odd) {
-        return (2, format!("with {odd}"));
-    }
-    let whole: Vec<&Recorded> = seen.iter().filter(|request| request.content.is_some()).collect();
-    match (&whole[..], case.wish) {
-        ([], _) => (0, status),
-        ([request], Wish::Forwarded(_, _, content))
-            if request.content.as_deref() != Some(content.as_bytes()) =>
-        {
-            (2, "with other content".to_owned())
-        }
-        ([request], _) => (1, request.line.chars().take(40).collect()),
-        (several, _) => (2, format!("as {} requests", several.len())),
-    }
-}
+const QUIET: Duration = Duration::from_millis(700);
 
 async fn of(
     server: SocketAddr,
     recorder: &Recorder,
     cases: &[Case],
-) -> Result<Vec<(usize, String)>, Box<dyn Error>> {
+) -> Result<Vec<(Kind, String)>, Box<dyn Error>> {
     let mut outcomes = Vec::new();
     for case in cases {
         recorder.take();
         let answers = play(server, &[&case.bytes], 1, QUIET).await?;
-        outcomes.push(told(case, &answers, recorder.take()));
+        outcomes.push(judge(&case.bytes, &answers, &recorder.take()));
     }
     Ok(outcomes)
 }
@@ -83,22 +59,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::remove_dir_all(&folder)?;
 
-    const KINDS: [&str; 3] = ["refused", "one request", "OTHERWISE"];
     for (number, case) in cases.iter().enumerate() {
         print!("{:<52}", case.name);
         for (_, outcomes) in &columns {
-            let (kind, what) = outcomes.get(number).map_or((0, ""), |(kind, what)| (*kind, what.as_str()));
-            print!(
-                " | {:<42}",
-                format!("{}: {what}", KINDS.get(kind).unwrap_or(&"")).chars().take(42).collect::<String>()
-            );
+            let told = outcomes.get(number).map(|(kind, what)| format!("{}: {what}", kind.word()));
+            print!(" | {:<48}", told.unwrap_or_default().chars().take(48).collect::<String>());
         }
         println!();
     }
-    println!("\n{:<12} {:>12} {:>12} {:>12}  of {}", "", KINDS[0], KINDS[1], KINDS[2], cases.len());
+    print!("\n{:<12}", "");
+    for kind in Kind::ALL {
+        print!(" {:>12}", kind.word());
+    }
+    println!("  of {}", cases.len());
     for (name, outcomes) in &columns {
-        let count = |wanted: usize| outcomes.iter().filter(|(kind, _)| *kind == wanted).count();
-        println!("{name:<12} {:>12} {:>12} {:>12}", count(0), count(1), count(2));
+        print!("{name:<12}");
+        for wanted in Kind::ALL {
+            print!(" {:>12}", outcomes.iter().filter(|(kind, _)| *kind == wanted).count());
+        }
+        println!();
     }
     Ok(())
 }

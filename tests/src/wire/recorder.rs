@@ -11,6 +11,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use super::strict;
+
 /// A request as it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
@@ -20,6 +22,12 @@ pub struct Recorded {
     pub fields: Vec<(String, String)>,
     /// The content. None where it broke off.
     pub content: Option<Vec<u8>>,
+    /// The fields after it, likewise.
+    pub trailers: Vec<(String, String)>,
+    /// Whether chunks had extensions.
+    pub has_extensions: bool,
+    /// What of the content is not as it must be; nothing is read after that.
+    pub broken: Option<String>,
 }
 
 impl Recorded {
@@ -116,28 +124,30 @@ impl Recorder {
 async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Recorded>>>) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
-        let head = until(&mut stream, &mut buffer, b"\r\n\r\n").await?;
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let mut lines = text.trim_end_matches("\r\n").split("\r\n");
-        let line = lines.next().unwrap_or_default().to_owned();
-        let fields = lines.map(|line| {
-            let (name, value) = line.split_once(':').unwrap_or((line, ""));
-            (name.to_ascii_lowercase(), value.trim_matches(' ').to_owned())
-        });
-        let mut recorded = Recorded { line, fields: fields.collect(), content: None };
-        let number = {
-            let mut kept = kept.lock().ok()?;
-            kept.push(recorded.clone());
-            kept.len() - 1
-        };
-        let content = match recorded.values("transfer-encoding").first() {
-            Some(_) => chunks(&mut stream, &mut buffer).await,
-            None => {
-                let length = recorded.values("content-length").first().and_then(|text| text.parse().ok());
-                exactly(&mut stream, &mut buffer, length.unwrap_or(0)).await
+        let (length, head) = loop {
+            match strict::head(&buffer) {
+                Some(head) => break head,
+                None => more(&mut stream, &mut buffer).await?,
             }
         };
-        recorded.content = Some(content?);
+        buffer.drain(..length);
+        let number = {
+            let mut kept = kept.lock().ok()?;
+            kept.push(head.clone());
+            kept.len() - 1
+        };
+        let recorded = loop {
+            match strict::content(&head, &buffer) {
+                Ok(Some((length, whole))) => {
+                    buffer.drain(..length);
+                    break whole;
+                }
+                Ok(None) => more(&mut stream, &mut buffer).await?,
+                Err(broken) => break Recorded { broken: Some(broken), ..head },
+            }
+        };
+        let is_broken = recorded.broken.is_some();
+        let is_tunnel = recorded.line.starts_with("CONNECT ");
         let is_head = recorded.line.starts_with("HEAD ");
         {
             let mut kept = kept.lock().ok()?;
@@ -147,47 +157,25 @@ async fn serve(mut stream: TcpStream, kept: Arc<Mutex<Vec<Recorded>>>) -> Option
                 None => kept.push(recorded),
             }
         }
-        let answer: &[u8] = if is_head {
-            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
-        } else {
-            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        if is_broken {
+            return None;
+        }
+        let answer: &[u8] = match () {
+            () if is_tunnel => b"HTTP/1.1 200 OK\r\n\r\n",
+            () if is_head => b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+            () => b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
         };
         stream.write_all(answer).await.ok()?;
+        if is_tunnel {
+            // What comes now is bytes, not requests.
+            while more(&mut stream, &mut buffer).await.is_some() {
+                buffer.clear();
+            }
+            return None;
+        }
     }
 }
 
 async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
     (stream.read_buf(buffer).await.ok()? > 0).then_some(())
-}
-
-async fn exactly(stream: &mut TcpStream, buffer: &mut Vec<u8>, length: usize) -> Option<Vec<u8>> {
-    while buffer.len() < length {
-        more(stream, buffer).await?;
-    }
-    let rest = buffer.split_off(length);
-    Some(std::mem::replace(buffer, rest))
-}
-
-async fn until(stream: &mut TcpStream, buffer: &mut Vec<u8>, end: &[u8]) -> Option<Vec<u8>> {
-    loop {
-        if let Some(at) = buffer.windows(end.len()).position(|window| window == end) {
-            return exactly(stream, buffer, at + end.len()).await;
-        }
-        more(stream, buffer).await?;
-    }
-}
-
-async fn chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut content = Vec::new();
-    loop {
-        let line = until(stream, buffer, b"\r\n").await?;
-        let text = String::from_utf8_lossy(&line).into_owned();
-        let size = usize::from_str_radix(text.split(';').next()?.trim(), 16).ok()?;
-        if size == 0 {
-            while until(stream, buffer, b"\r\n").await?.len() > 2 {}
-            return Some(content);
-        }
-        content.extend(exactly(stream, buffer, size).await?);
-        until(stream, buffer, b"\r\n").await?;
-    }
 }
