@@ -171,7 +171,8 @@ async fn requests_taken_back_at_once_end_the_connection() {
 async fn requests_that_the_server_has_to_take_back_end_the_connection() {
     ends_and_harms_nobody(Vec::new(), |number| {
         let id = number * 2 + 1;
-        [get(id), frame(WINDOW_UPDATE, 0, id, &[0; 4])].concat()
+        // More than a window may hold: an error of this stream alone (RFC 9113 §6.9.1), CVE-2025-8671.
+        [get(id), frame(WINDOW_UPDATE, 0, id, &[0x7f, 0xff, 0xff, 0xff])].concat()
     })
     .await;
 }
