@@ -3,5 +3,6 @@
 
 pub mod cases;
 pub mod client;
+pub mod h2;
 pub mod peers;
 pub mod recorder;

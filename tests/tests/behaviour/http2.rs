@@ -1,5 +1,7 @@
 //! Hostile clients of HTTP/2, frame by frame over raw sockets: their connections or requests end, and others are
-//! answered meanwhile. Not here: how much memory it takes.
+//! answered meanwhile. Not here: how much memory it takes, which the program `wire_attacks` measures.
+
+mod claims;
 
 use std::net::SocketAddr;
 
@@ -11,67 +13,16 @@ use tollgate::{host::Settings, server::Running};
 use tollgate_core::config::{self, Host, NoFiles};
 use tollgate_tests::{
     stage::native::start,
-    wire::recorder::{Recorded, Recorder},
+    wire::{
+        h2::{
+            CONTINUATION, DATA, END_HEADERS, END_STREAM, Field, GOAWAY, HEADERS, PREFACE, PSEUDO, Piece, RESET,
+            SETTINGS, WINDOW_UPDATE, ask, block, bomb, floods, frame, get, next, open,
+        },
+        recorder::{Recorded, Recorder},
+    },
 };
 
 use crate::around::soon;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-type Field<'a> = (&'a str, &'a str);
-
-const PSEUDO: [Field<'static>; 4] =
-    [(":method", "GET"), (":scheme", "http"), (":authority", "gateway.test"), (":path", "/app/x")];
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// Literal fields, never indexed, without Huffman's code (RFC 7541 §6.2.2).
-fn block(fields: &[Field<'_>]) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in fields {
-        block.push(0);
-        for text in [name, value] {
-            assert!(text.len() < 127);
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
-
-fn get(stream: u32) -> Vec<u8> {
-    frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(&PSEUDO))
-}
-
-async fn open(address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
-    stream
-}
-
-/// What comes next: kind, stream, payload. `None` when the connection ends.
-async fn next(stream: &mut TcpStream) -> Option<(u8, u32, Vec<u8>)> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.ok()?;
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut payload = vec![0; usize::try_from(length).unwrap()];
-    stream.read_exact(&mut payload).await.ok()?;
-    let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    Some((head[3], id, payload))
-}
 
 /// Whether a request on this connection is answered 200 (`:status: 200` is entry 8 of HPACK's table, and comes first).
 async fn is_answered(stream: &mut TcpStream, id: u32) -> bool {
@@ -85,23 +36,38 @@ async fn is_answered(stream: &mut TcpStream, id: u32) -> bool {
     false
 }
 
-async fn gateway() -> (Running, Recorder) {
+/// What comes on a stream first, and what for: its kind and payload. `None` when the connection ends.
+async fn comes(stream: &mut TcpStream, id: u32) -> Option<(u8, Vec<u8>)> {
+    loop {
+        match soon("something comes", next(stream)).await? {
+            (kind @ (HEADERS | RESET), of, payload) if of == id => return Some((kind, payload)),
+            (GOAWAY, _, payload) => return Some((GOAWAY, payload)),
+            _ => {}
+        }
+    }
+}
+
+async fn gateway_with(more: &str) -> (Running, Recorder) {
     let recorder = Recorder::open().await.unwrap();
     let address = recorder.address();
     let text = format!(
-        "services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]"
+        "services: {{app: {{endpoints: ['http://{address}']}}}}\nroutes: [{{path: '/*', target_service: app}}]\n{more}"
     );
     let loaded = config::load("test", text, &NoFiles, &|_: &str| None, Host::Native);
     let gateway = loaded.gateway.unwrap_or_else(|| panic!("{}", loaded.report.render()));
     (start(gateway, Settings::default()).unwrap().0, recorder)
 }
 
+async fn gateway() -> (Running, Recorder) {
+    gateway_with("").await
+}
+
 /// More of the same than any client in good faith sends.
 const MANY: u32 = 20_000;
 
 /// Sends pieces until there are no more or the connection ends, and then waits for its end.
-async fn flood(address: SocketAddr, first: Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) {
-    let (mut reader, mut writer) = open(address).await.into_split();
+async fn flood(address: SocketAddr, first: Vec<u8>, piece: Piece) {
+    let (mut reader, mut writer) = open(address, &[]).await.unwrap().into_split();
     let reading = tokio::spawn(async move {
         let mut came = [0; 4096];
         while let Ok(1..) = reader.read(&mut came).await {}
@@ -115,72 +81,144 @@ async fn flood(address: SocketAddr, first: Vec<u8>, piece: impl Fn(u32) -> Vec<u
     reading.await.unwrap();
 }
 
-/// Floods, while another client asks for something again and again on a connection that it has had before.
-async fn ends_and_harms_nobody(first: Vec<u8>, piece: impl Fn(u32) -> Vec<u8> + Send + 'static) {
+/// Each floods, while another client asks for something again and again on a connection that it has had before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_end_with_their_connection_and_harm_nobody() {
     let (server, _recorder) = gateway().await;
     let address = server.addresses()[0];
-    let mut other = open(address).await;
-    let flood = tokio::spawn(flood(address, first, piece));
-    let mut id = 1;
-    while !flood.is_finished() && id < 400 {
+    let mut endless = Vec::new();
+    for (name, first, piece) in floods() {
+        let mut other = open(address, &[]).await.unwrap();
+        let flood = tokio::spawn(flood(address, first, piece));
+        let mut id = 1;
+        while !flood.is_finished() && id < 400 {
+            other.write_all(&get(id)).await.unwrap();
+            assert!(is_answered(&mut other, id).await, "{name}: request {id} of the other");
+            id += 2;
+        }
+        if tokio::time::timeout(crate::around::SOON, flood).await.is_err() {
+            endless.push(name);
+        }
         other.write_all(&get(id)).await.unwrap();
-        assert!(is_answered(&mut other, id).await, "request {id} of the other");
-        id += 2;
+        assert!(is_answered(&mut other, id).await, "{name}");
     }
-    soon("the flood ends with its connection", flood).await.unwrap();
-    other.write_all(&get(id)).await.unwrap();
-    assert!(is_answered(&mut other, id).await);
+    assert!(endless.is_empty(), "{endless:?}");
 }
 
 #[tokio::test]
-async fn pings_without_end_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |_| frame(PING, 0, 0, &[0; 8])).await;
+async fn a_head_that_grows_when_it_is_unpacked_is_refused_alone() {
+    let (server, recorder) = gateway().await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+    stream.write_all(&bomb(1)).await.unwrap();
+    assert!(!is_answered(&mut stream, 1).await);
+    assert!(recorder.take().is_empty());
+    let mut other = open(server.addresses()[0], &[]).await.unwrap();
+    other.write_all(&get(1)).await.unwrap();
+    assert!(is_answered(&mut other, 1).await);
 }
 
 #[tokio::test]
-async fn settings_without_end_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |_| frame(SETTINGS, 0, 0, &[])).await;
+async fn a_head_that_comes_in_drops_ends_the_connection() {
+    let (server, recorder) = gateway_with("limits: {header_timeout_ms: 200}").await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+    // Something else is asked for at the same time, and answered.
+    stream.write_all(&get(1)).await.unwrap();
+    assert!(is_answered(&mut stream, 1).await);
+    stream.write_all(&frame(HEADERS, END_STREAM, 3, &block(&PSEUDO))).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let dripping = async {
+        while writer.write_all(&frame(CONTINUATION, 0, 3, &block(&[("x", "y")]))).await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let ending = async { while next(&mut reader).await.is_some() {} };
+    soon("the connection ends", async { tokio::join!(dripping, ending) }).await;
+    assert_eq!(recorder.take().len(), 1);
 }
 
 #[tokio::test]
-async fn priorities_without_end_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |_| frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1])).await;
+async fn more_requests_than_may_be_are_refused_alone() {
+    let (server, _recorder) = gateway_with("limits: {http2: {max_streams: 2}}").await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+    // Two that wait for content, and one that there is no room for (RFC 9113 §5.1.2).
+    let all = [ask(1, "POST", "/app/1"), ask(3, "POST", "/app/3"), get(5)].concat();
+    stream.write_all(&all).await.unwrap();
+    let (kind, why) = comes(&mut stream, 5).await.unwrap();
+    assert!(kind == RESET && why == [0, 0, 0, 7], "{kind} {why:?}");
+    stream.write_all(&frame(DATA, END_STREAM, 1, b"x")).await.unwrap();
+    assert!(is_answered(&mut stream, 1).await);
 }
 
 #[tokio::test]
-async fn unknown_frames_without_end_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |_| frame(0xfa, 0, 0, &[0; 8])).await;
+async fn errors_of_a_connection_end_it_and_reach_nobody() {
+    let (server, recorder) = gateway().await;
+    let other = "GET /app/x HTTP/1.1";
+    for (what, bytes) in [
+        ("data on no stream", frame(DATA, 0, 0, b"x")),
+        ("a head on no stream", frame(HEADERS, END_STREAM | END_HEADERS, 0, &block(&PSEUDO))),
+        ("a stream of the server's", get(2)),
+        ("a continuation of nothing", frame(CONTINUATION, END_HEADERS, 1, &block(&PSEUDO))),
+        ("data on a stream that is none", frame(DATA, 0, 7, b"x")),
+        ("settings of half a parameter", frame(SETTINGS, 0, 0, &[0, 1, 0])),
+        ("a window by nothing", frame(WINDOW_UPDATE, 0, 0, &[0; 4])),
+        ("a window beyond what it holds", frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])),
+        ("a frame larger than may be", frame(DATA, 0, 1, &[0; 16_385])),
+        ("a field that is not in the table", frame(HEADERS, END_STREAM | END_HEADERS, 1, &[0x80 | 100])),
+        ("a table larger than may be", {
+            let update = [&[0x3f, 0xe1, 0xff, 0x03][..], &block(&PSEUDO)].concat();
+            frame(HEADERS, END_STREAM | END_HEADERS, 1, &update)
+        }),
+        ("another head within one", {
+            [frame(HEADERS, END_STREAM, 1, &block(&PSEUDO)), get(3)].concat()
+        }),
+    ] {
+        let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        while let Some((kind, _, _)) = soon(what, next(&mut stream)).await {
+            assert_ne!(kind, HEADERS, "{what}");
+        }
+        let seen = recorder.take();
+        assert!(seen.is_empty(), "{what}: {seen:?} {other}");
+    }
 }
 
 #[tokio::test]
-async fn a_head_without_end_ends_the_connection() {
-    let begun = frame(HEADERS, END_STREAM, 1, &block(&PSEUDO));
-    ends_and_harms_nobody(begun, |_| frame(CONTINUATION, 0, 1, &block(&[("x", "y")]))).await;
+async fn a_preface_of_something_else_is_no_request() {
+    let (server, recorder) = gateway().await;
+    let mut broken = PREFACE.to_vec();
+    broken[20] = b'!';
+    for bytes in [&broken[..], b"PRI * HTTP/2.0\r\n\r\n", b"PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = TcpStream::connect(server.addresses()[0]).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = soon("the connection ends", stream.read_to_end(&mut answer)).await;
+        assert!(!answer.windows(4).any(|window| window == b" 200"), "{answer:?}");
+        assert!(recorder.take().is_empty());
+    }
 }
 
 #[tokio::test]
-async fn requests_taken_back_at_once_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |number| {
-        let id = number * 2 + 1;
-        [get(id), frame(RESET, 0, id, &[0, 0, 0, 8])].concat()
-    })
-    .await;
+async fn content_that_is_not_as_long_as_was_said_reaches_nobody_as_a_whole() {
+    let (server, recorder) = gateway().await;
+    let [_, scheme, authority, path] = PSEUDO;
+    for content in [&b"four"[..], b"sixsix"] {
+        let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+        let fields = [(":method", "POST"), scheme, authority, path, ("content-length", "5")];
+        let head = frame(HEADERS, END_HEADERS, 1, &block(&fields));
+        stream.write_all(&[head, frame(DATA, END_STREAM, 1, content)].concat()).await.unwrap();
+        assert!(!is_answered(&mut stream, 1).await);
+        assert!(recorder.take().iter().all(|seen: &Recorded| seen.content.is_none()));
+    }
 }
 
 #[tokio::test]
-async fn requests_that_the_server_has_to_take_back_end_the_connection() {
-    ends_and_harms_nobody(Vec::new(), |number| {
-        let id = number * 2 + 1;
-        // More than a window may hold: an error of this stream alone (RFC 9113 §6.9.1), CVE-2025-8671.
-        [get(id), frame(WINDOW_UPDATE, 0, id, &[0x7f, 0xff, 0xff, 0xff])].concat()
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn empty_data_without_end_ends_the_connection() {
-    let begun = frame(HEADERS, END_HEADERS, 1, &block(&PSEUDO));
-    ends_and_harms_nobody(begun, |_| frame(DATA, 0, 1, &[])).await;
+async fn a_client_that_says_goodbye_still_gets_its_answer() {
+    let (server, _recorder) = gateway().await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
+    stream.write_all(&[ask(1, "POST", "/app/x"), frame(GOAWAY, 0, 0, &[0; 8])].concat()).await.unwrap();
+    stream.write_all(&frame(DATA, END_STREAM, 1, b"x")).await.unwrap();
+    assert!(is_answered(&mut stream, 1).await);
 }
 
 #[tokio::test]
@@ -209,7 +247,7 @@ async fn heads_that_say_two_things_reach_nobody() {
     let (server, recorder) = gateway().await;
     let mut passed = Vec::new();
     for fields in bad {
-        let mut stream = open(server.addresses()[0]).await;
+        let mut stream = open(server.addresses()[0], &[]).await.unwrap();
         stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields))).await.unwrap();
         let answered = is_answered(&mut stream, 1).await;
         let seen: Vec<Recorded> = recorder.take();
@@ -218,7 +256,7 @@ async fn heads_that_say_two_things_reach_nobody() {
         }
     }
     assert!(passed.is_empty(), "{passed:#?}");
-    let mut stream = open(server.addresses()[0]).await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
     stream.write_all(&get(1)).await.unwrap();
     assert!(is_answered(&mut stream, 1).await);
     let seen = recorder.take();
@@ -241,7 +279,7 @@ async fn a_preface_may_come_byte_by_byte() {
 #[tokio::test]
 async fn the_authority_counts_and_another_host_reaches_nobody() {
     let (server, recorder) = gateway().await;
-    let mut stream = open(server.addresses()[0]).await;
+    let mut stream = open(server.addresses()[0], &[]).await.unwrap();
     let fields = [&PSEUDO[..], &[("host", "other.test")]].concat();
     stream.write_all(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields))).await.unwrap();
     assert!(is_answered(&mut stream, 1).await);
