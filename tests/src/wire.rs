@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod client;
+pub mod h2;
 pub mod judge;
 pub mod peers;
 pub mod recorder;

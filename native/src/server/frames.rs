@@ -10,6 +10,8 @@ const CONTROL_WINDOW_MS: u64 = 10_000;
 const RESET_WINDOW_MS: u64 = 60_000;
 /// Control frames that each request brings along in good faith, a priority or a ping.
 const FOR_EACH_REQUEST: u32 = 8;
+/// Bytes written for each window update: the smallest frame with content is ten bytes long, and is taken by two updates.
+const FOR_EACH_UPDATE: u64 = 5;
 
 /// The limits of one connection, and how near it is to them.
 #[derive(Debug)]
@@ -22,8 +24,11 @@ pub(super) struct Frames {
     within_head: bool,
     control: Window,
     resets: Window,
-    /// Requests since the window of control frames began, and in the one before.
-    requests: [u32; 2],
+    /// Window updates without content that they could be about.
+    updates: Window,
+    /// Updates that what was written may still bring along.
+    owed: u64,
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -32,6 +37,8 @@ struct Window {
     count: u32,
     most: u32,
     length_ms: u64,
+    /// Requests since it began, and in the one before.
+    requests: [u32; 2],
 }
 
 /// A client asks for more than it may.
@@ -43,7 +50,7 @@ pub(super) enum Flood {
 
 impl Frames {
     pub(super) fn new(limits: &Http2Limits) -> Self {
-        let window = |most, length_ms| Window { began: 0, count: 0, most, length_ms };
+        let window = |most, length_ms| Window { began: 0, count: 0, most, length_ms, requests: [0; 2] };
         Self {
             skip: PREFACE.len(),
             header: [0; 9],
@@ -51,8 +58,17 @@ impl Frames {
             within_head: false,
             control: window(limits.max_control_frames, CONTROL_WINDOW_MS),
             resets: window(limits.max_resets_per_minute, RESET_WINDOW_MS),
-            requests: [0; 2],
+            updates: window(limits.max_control_frames, CONTROL_WINDOW_MS),
+            owed: 0,
+            written: 0,
         }
+    }
+
+    /// Bytes have been written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.written = self.written.saturating_add(bytes as u64);
+        self.owed = self.owed.saturating_add(self.written / FOR_EACH_UPDATE);
+        self.written %= FOR_EACH_UPDATE;
     }
 
     /// Whether a request's head has begun to arrive and has not ended.
@@ -89,16 +105,23 @@ impl Frames {
         match kind {
             // DATA that says nothing.
             0 if self.skip == 0 && flags & END_STREAM == 0 => self.control(now),
-            // Window updates are as many as there is content under way.
-            0 | 8 => Ok(()),
+            0 => Ok(()),
+            // WINDOW_UPDATE: as many as there is content under way.
+            8 if self.owed > 0 => {
+                self.owed -= 1;
+                Ok(())
+            }
+            8 if self.updates.exceeded(now()) => Err(Flood::Control),
+            8 => Ok(()),
             // HEADERS
             1 => {
                 self.within_head = flags & END_HEADERS == 0;
-                self.requests[0] = self.requests[0].saturating_add(1);
+                self.control.request();
+                self.updates.request();
                 Ok(())
             }
             // RST_STREAM
-            3 if self.resets.exceeded(now(), 0) => Err(Flood::Resets),
+            3 if self.resets.exceeded(now()) => Err(Flood::Resets),
             3 => Ok(()),
             // CONTINUATION
             9 => {
@@ -111,26 +134,25 @@ impl Frames {
     }
 
     fn control(&mut self, now: &impl Fn() -> u64) -> Result<(), Flood> {
-        let [now_on, before] = self.requests;
-        let more = now_on.saturating_add(before).saturating_mul(FOR_EACH_REQUEST);
-        if self.control.exceeded(now(), more) {
-            return Err(Flood::Control);
-        }
-        if self.control.count == 1 {
-            self.requests = [0, now_on];
-        }
-        Ok(())
+        if self.control.exceeded(now()) { Err(Flood::Control) } else { Ok(()) }
     }
 }
 
 impl Window {
-    /// One more, in a window in which `more` are allowed besides.
-    fn exceeded(&mut self, now: u64, more: u32) -> bool {
+    /// One more, besides those that requests bring along.
+    fn exceeded(&mut self, now: u64) -> bool {
         if now.saturating_sub(self.began) >= self.length_ms || self.count == 0 {
             (self.began, self.count) = (now, 0);
+            self.requests = [0, self.requests[0]];
         }
         self.count = self.count.saturating_add(1);
-        self.count > self.most.saturating_add(more)
+        let requests = self.requests[0].saturating_add(self.requests[1]);
+        self.count > self.most.saturating_add(requests.saturating_mul(FOR_EACH_REQUEST))
+    }
+
+    /// A request has come, which brings some along.
+    fn request(&mut self) {
+        self.requests[0] = self.requests[0].saturating_add(1);
     }
 }
 
@@ -143,6 +165,7 @@ mod tests {
     const PING: u8 = 6;
     const RESET: u8 = 3;
     const HEADERS: u8 = 1;
+    const UPDATE: u8 = 8;
 
     fn frames() -> Frames {
         Frames::new(&Http2Limits { max_streams: 1, max_resets_per_minute: 5, max_control_frames: 10 })
@@ -190,6 +213,20 @@ mod tests {
         }
         play(&mut frames, HEADERS, 1, 0).unwrap();
         assert_eq!(play(&mut frames, RESET, 1, 59_000), Err(Flood::Resets));
+    }
+
+    #[test]
+    fn windows_grow_by_what_was_sent_and_a_little_more() {
+        let mut frames = begun();
+        assert_eq!(play(&mut frames, UPDATE, 10, 0), Ok(()));
+        assert_eq!(play(&mut frames, UPDATE, 1, 9_999), Err(Flood::Control));
+        let mut frames = begun();
+        // Frames of one byte each, taken by an update of the stream and one of the connection.
+        for _ in 0..1_000 {
+            (0..10).for_each(|_| frames.wrote(1));
+            assert_eq!(play(&mut frames, UPDATE, 2, 0), Ok(()));
+        }
+        assert_eq!(play(&mut frames, UPDATE, 11, 0), Err(Flood::Control));
     }
 
     #[test]

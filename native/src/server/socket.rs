@@ -65,9 +65,14 @@ impl<T> Socket<T> {
         }
     }
 
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
-            Poll::Ready(Ok(written)) => self.pace.left(*written),
+            Poll::Ready(Ok(written)) => {
+                if let Watch::Http2(frames) = &mut self.watch {
+                    frames.wrote(*written);
+                }
+                self.pace.left(*written);
+            }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => self.pace.stuck(),
         }

@@ -8,6 +8,7 @@ mod edge_counters;
 mod edge_metered;
 mod engine;
 mod explain;
+mod http2;
 mod interim;
 mod introspection;
 mod keys;
