@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use http::{HeaderValue, Method, Uri, header, request};
+use http::{HeaderValue, Method, Uri, Version, header, request};
 
 use crate::{
     gateway::Gateway,
@@ -166,6 +166,12 @@ pub(super) fn host_field(head: &request::Parts, uri: &Uri) -> Result<HeaderValue
         return Err(Refusal::Host);
     }
     if let Some(authority) = uri.authority() {
+        // In HTTP/2 a field that says otherwise makes a request malformed (RFC 9113 §8.3.1).
+        let differs =
+            |field: &HeaderValue| !field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+        if head.version == Version::HTTP_2 && field.is_some_and(differs) {
+            return Err(Refusal::Host);
+        }
         return HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::Host);
     }
     field.cloned().ok_or(Refusal::Host)
