@@ -32,8 +32,9 @@ impl Pace {
 
     /// So many bytes have come. Whether that was too slow.
     pub(super) fn moved(&mut self, bytes: usize) -> bool {
-        self.moved += bytes as u64;
+        // What nobody had to wait for does not pay for a standstill afterwards.
         let Some(since) = self.since.take() else { return false };
+        self.moved += bytes as u64;
         self.waited += since.elapsed();
         if self.waited < GRACE {
             return false;

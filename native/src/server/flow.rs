@@ -28,11 +28,12 @@ impl Flow {
     pub(super) fn took(&self, bytes: usize, now: impl FnOnce() -> u64) {
         let since = self.since.load(Ordering::Relaxed);
         // One that has never kept anybody waiting costs no look at the clock.
+        // Nor do bytes count that nobody had to wait for: they would pay for a long standstill afterwards.
         if since != 0 {
             self.since.store(0, Ordering::Relaxed);
             self.waited.fetch_add((now() + 1).saturating_sub(since), Ordering::Relaxed);
+            self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
         }
-        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Whether it takes less than `least` bytes a second. Looked at now and then.
@@ -83,6 +84,14 @@ mod tests {
             flow.is_too_slow(100, second * 1000 + 999)
         });
         assert!(slow);
+    }
+
+    #[test]
+    fn what_was_taken_at_once_does_not_pay_for_a_standstill() {
+        let flow = Flow::default();
+        flow.took(1 << 30, || 0);
+        flow.waits(|| 0);
+        assert!(flow.is_too_slow(100, GRACE_MS));
     }
 
     #[test]
