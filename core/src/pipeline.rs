@@ -30,6 +30,7 @@ use crate::{
     gateway::Gateway,
     host::{Host, Peer, Timestamp},
     malformed::Fault,
+    overload::Overload,
     policy::{compression, limit::Drawn, ttl},
     refusal::{Addressee, Refusal},
     route::Found,
@@ -75,9 +76,9 @@ pub async fn handle<H: Host>(
     let host_field = enter::host_field(&head, &uri);
     let entered = enter::enter(gateway, peer, &head, &uri, &host_field, now);
     account.note(|| enter::step(gateway, peer, &method, &uri, &entered));
-    let place = gateway.overload.as_ref().map(|overload| overload.enter().ok_or(Refusal::Overloaded));
+    let place = gateway.overload.as_ref().map(Overload::enter);
     let outcome = match (&entered, &place) {
-        (_, Some(Err(refusal))) => Err(refusal.clone()),
+        (_, Some(None)) => Err(Refusal::Overloaded),
         (Ok(entrance), _) => {
             let context =
                 Context { gateway, host, peer, trusted, encrypted, request_id: &request_id, entrance };
