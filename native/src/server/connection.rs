@@ -1,7 +1,12 @@
 //! One client's connection, from the first byte until it is known what is spoken: what comes before requests. The
 //! requests themselves are [`super::http1`]'s and [`super::http2`]'s.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{Request, body::Incoming};
 use ipnet::IpNet;
@@ -65,7 +70,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    pub(super) fn of(ended: Result<(), hyper::Error>, pace: &Pace) -> Self {
+    fn of(ended: Result<(), hyper::Error>, pace: &Pace) -> Self {
         match ended {
             Ok(()) => Self::Well,
             Err(_) if pace.was_flooded() => Self::Flooded,
@@ -109,16 +114,57 @@ pub(super) async fn serve<H: Handler>(
         Err(_) => return worker.metrics.late.up(),
     };
     slot.guest = guest.or(slot.guest);
-    let encrypted = at.tls.is_some();
-    let peer = || Arc::new(Peer::new(from.ip(), encrypted).asking(at.listener.hosts.clone()));
-    let client = || Client { peer: peer(), certificate };
-    match (bytes, speaks) {
-        (Bytes::Plain(stream), Spoken::Http1) => http1::serve(worker, stream, client(), slot, &life).await,
-        (Bytes::Plain(stream), Spoken::Http2) => http2::serve(worker, stream, client(), slot, &life).await,
-        (Bytes::Plain(stream), Spoken::Anything(to)) => to.carry(stream, from, &worker.metrics, slot).await,
-        (Bytes::Tls(stream), Spoken::Http1) => http1::serve(worker, *stream, client(), slot, &life).await,
-        (Bytes::Tls(stream), Spoken::Http2) => http2::serve(worker, *stream, client(), slot, &life).await,
-        (Bytes::Tls(stream), Spoken::Anything(to)) => to.carry(*stream, from, &worker.metrics, slot).await,
+    let peer = Peer::new(from.ip(), at.tls.is_some()).asking(at.listener.hosts.clone());
+    let client = Client { peer: Arc::new(peer), certificate };
+    match bytes {
+        Bytes::Plain(stream) => speak(worker, stream, speaks, from, client, slot, &life).await,
+        Bytes::Tls(stream) => speak(worker, *stream, speaks, from, client, slot, &life).await,
+    }
+}
+
+async fn speak<H: Handler>(
+    worker: Arc<Worker<H>>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    speaks: Spoken,
+    from: SocketAddr,
+    client: Client,
+    slot: Slot,
+    life: &Life,
+) {
+    match speaks {
+        Spoken::Http1 => http1::serve(worker, stream, client, slot, life).await,
+        Spoken::Http2 => http2::serve(worker, stream, client, slot, life).await,
+        Spoken::Anything(to) => to.carry(stream, from, &worker.metrics, slot).await,
+    }
+}
+
+/// Has hyper speak with the client until one of both wants no more, the client takes too long, or the server ends: then
+/// `say_goodbye` has hyper finish what has begun.
+pub(super) async fn converse<H, C>(
+    mut connection: Pin<&mut C>,
+    say_goodbye: impl Fn(Pin<&mut C>),
+    pace: &Pace,
+    worker: &Worker<H>,
+    life: &Life,
+) -> Ending
+where
+    H: Handler,
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut exceeded = pin!(pace.exceeded(worker.allowance));
+    let mut phases = life.phases.clone();
+    let mut draining = false;
+    loop {
+        select! {
+            biased;
+            ended = &mut connection => return Ending::of(ended, pace),
+            what = &mut exceeded => return Ending::Exceeded(what),
+            () = time_to_leave(&mut phases, pace), if !draining => {
+                draining = true;
+                say_goodbye(connection.as_mut());
+                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
+            }
+        }
     }
 }
 
@@ -258,7 +304,7 @@ async fn leave(phases: &mut watch::Receiver<Phase>) {
 
 /// Ends when the client is to be told that the server ends. hyper would close a connection at once to which
 /// a request may be on its way, and of a head that is not complete it knows nothing. So such a one gets a moment.
-pub(super) async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
+async fn time_to_leave(phases: &mut watch::Receiver<Phase>, pace: &Pace) {
     Phase::Draining.reached(phases).await;
     if pace.is_awaited() {
         sleep(REQUEST).await;

@@ -5,14 +5,11 @@ use std::{convert::Infallible, pin::pin, sync::Arc};
 use http::{StatusCode, Version};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    select,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     Limits,
-    connection::{Client, Ending, time_to_leave},
+    connection::{Client, converse},
     flight::{Flight, InFlight},
     handler::Handler,
     pace::Pace,
@@ -87,26 +84,8 @@ pub(super) async fn serve<H: Handler>(
             }
         })
     };
-    let mut connection = pin!(worker.http1.serve_connection(socket, service).with_upgrades());
-    let mut exceeded = pin!(pace.exceeded(worker.allowance));
-    let mut phases = life.phases.clone();
-    let mut draining = false;
-    loop {
-        select! {
-            biased;
-            ended = &mut connection => {
-                Ending::of(ended, &pace).note(&worker.metrics);
-                return;
-            }
-            what = &mut exceeded => {
-                Ending::Exceeded(what).note(&worker.metrics);
-                return;
-            }
-            () = time_to_leave(&mut phases, &pace), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
-            }
-        }
-    }
+    let connection = pin!(worker.http1.serve_connection(socket, service).with_upgrades());
+    let ending =
+        converse(connection, http1::UpgradeableConnection::graceful_shutdown, &pace, &worker, life).await;
+    ending.note(&worker.metrics);
 }

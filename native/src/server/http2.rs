@@ -4,14 +4,11 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    select,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     Limits,
-    connection::{Client, Ending, time_to_leave},
+    connection::{Client, converse},
     flight::{Flight, InFlight},
     frames::Frames,
     handler::Handler,
@@ -86,27 +83,8 @@ pub(super) async fn serve<H: Handler>(
             }
         })
     };
-    let mut connection = pin!(worker.http2.serve_connection(socket, service));
-    let mut exceeded = pin!(pace.exceeded(worker.allowance));
-    let mut phases = life.phases.clone();
-    let mut draining = false;
-    loop {
-        select! {
-            biased;
-            ended = &mut connection => {
-                Ending::of(ended, &pace).note(&worker.metrics);
-                return;
-            }
-            what = &mut exceeded => {
-                Ending::Exceeded(what).note(&worker.metrics);
-                return;
-            }
-            () = time_to_leave(&mut phases, &pace), if !draining => {
-                draining = true;
-                // GOAWAY: what has begun is answered, further requests go elsewhere (RFC 9113 §6.8).
-                connection.as_mut().graceful_shutdown();
-                exceeded.set(pace.exceeded(worker.allowance.at_the_end()));
-            }
-        }
-    }
+    let connection = pin!(worker.http2.serve_connection(socket, service));
+    // GOAWAY: what has begun is answered, further requests go elsewhere (RFC 9113 §6.8).
+    let ending = converse(connection, http2::Connection::graceful_shutdown, &pace, &worker, life).await;
+    ending.note(&worker.metrics);
 }
