@@ -148,7 +148,7 @@ impl NativeBody {
             idle.moved();
         }
         let length = frame.data_ref().map_or(0, Bytes::len);
-        if self.pace.as_mut().is_some_and(|pace| pace.moved(length)) {
+        if self.pace.as_ref().is_some_and(|pace| pace.moved(length)) {
             return self.fail(BodyError::Broken("it comes too slowly".to_owned()));
         }
         if let (Some(rule), Some(fields)) = (&self.trailers, frame.trailers_mut()) {
@@ -191,7 +191,7 @@ impl Stream for NativeBody {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                if let Some(pace) = &mut this.pace {
+                if let Some(pace) = &this.pace {
                     pace.waits();
                 }
                 let over = this.idle.as_mut().and_then(|idle| match idle.poll_over(context) {

@@ -16,6 +16,7 @@ pub mod clock;
 mod compress;
 pub mod counter;
 pub mod files;
+mod flow;
 pub mod host;
 mod idle;
 mod interim;

@@ -6,7 +6,7 @@
 //! The rooms: [`bind`] (sockets), [`worker`] (a thread), [`accept`] (from a listener to a connection), [`crowd`] and
 //! [`shed`] (who may not come in), [`connection`] (what comes before requests), [`forward`] (bytes that
 //! are none), [`http1`] and [`http2`] (requests),
-//! [`websocket`] (tunnels in HTTP/2), [`flight`] (one request), [`pace`] and [`flow`] (how long a client may take),
+//! [`websocket`] (tunnels in HTTP/2), [`flight`] (one request), [`pace`] (how long a client may take),
 //! [`frames`] (what it may ask for), [`stream`] and [`socket`] (its bytes), [`handler`] (what answers).
 
 mod accept;
@@ -14,7 +14,6 @@ mod bind;
 mod connection;
 mod crowd;
 mod flight;
-mod flow;
 mod forward;
 mod frames;
 mod handler;

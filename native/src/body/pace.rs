@@ -5,45 +5,38 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long in all it has to have been waited for before it can be too slow.
-const GRACE: Duration = Duration::from_secs(20);
+use crate::flow::Flow;
 
 /// A body's pace.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Bytes a second.
     least: u64,
-    since: Option<Instant>,
-    waited: Duration,
-    moved: u64,
+    began: Instant,
+    flow: Flow,
 }
 
 impl Pace {
     pub(super) fn new(least: u64) -> Self {
-        Self { least, since: None, waited: Duration::ZERO, moved: 0 }
+        Self { least, began: Instant::now(), flow: Flow::default() }
     }
 
     /// From now on more is waited for.
-    pub(super) fn waits(&mut self) {
-        if self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
+    pub(super) fn waits(&self) {
+        self.flow.waits(|| millis(self.began.elapsed()));
     }
 
     /// So many bytes have come. Whether that was too slow.
-    pub(super) fn moved(&mut self, bytes: usize) -> bool {
-        // What nobody had to wait for does not pay for a standstill afterwards.
-        let Some(since) = self.since.take() else { return false };
-        self.moved += bytes as u64;
-        self.waited += since.elapsed();
-        if self.waited < GRACE {
-            return false;
+    pub(super) fn moved(&self, bytes: usize) -> bool {
+        self.flow.took(bytes, || millis(self.began.elapsed())) && {
+            let now = millis(self.began.elapsed());
+            self.flow.is_too_slow(self.least, now)
         }
-        let waited = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
-        let is_slow = self.moved.saturating_mul(1000) < self.least.saturating_mul(waited);
-        (self.waited, self.moved) = (Duration::ZERO, 0);
-        is_slow
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX >> 2)
 }
 
 #[cfg(test)]
@@ -52,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    async fn come(pace: &mut Pace, bytes: usize, every: u64) -> bool {
+    async fn come(pace: &Pace, bytes: usize, every: u64) -> bool {
         pace.waits();
         advance(Duration::from_secs(every)).await;
         pace.moved(bytes)
@@ -60,24 +53,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn drops_are_too_slow_after_a_while() {
-        let mut pace = Pace::new(100);
+        let pace = Pace::new(100);
         for _ in 0..19 {
-            assert!(!come(&mut pace, 1, 1).await);
+            assert!(!come(&pace, 1, 1).await);
         }
-        assert!(come(&mut pace, 1, 1).await);
+        assert!(come(&pace, 1, 1).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn enough_may_come_forever() {
-        let mut pace = Pace::new(100);
+        let pace = Pace::new(100);
         for _ in 0..1_000 {
-            assert!(!come(&mut pace, 100, 1).await);
+            assert!(!come(&pace, 100, 1).await);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nobody_waits_does_not_count() {
-        let mut pace = Pace::new(100);
+        let pace = Pace::new(100);
         for _ in 0..100 {
             advance(Duration::from_secs(60)).await;
             assert!(!pace.moved(1));

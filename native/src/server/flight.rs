@@ -9,8 +9,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{flow::Flow, pace::Pace};
-use crate::metrics::{Gauged, Metrics};
+use super::pace::Pace;
+use crate::{
+    flow::Flow,
+    metrics::{Gauged, Metrics},
+};
 
 /// One request under way.
 pub(super) struct Flight {

@@ -13,8 +13,8 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Limits, flow::Flow};
-use crate::idle::span;
+use super::Limits;
+use crate::{flow::Flow, idle::span};
 
 /// How often is looked, at least, whether a client is too slow.
 const LOOK: Duration = Duration::from_secs(5);

@@ -1,15 +1,15 @@
-//! How fast a client takes what it is sent, counted only while it is the client that is waited for. What becomes of one
-//! that is too slow is said elsewhere.
+//! How fast bytes move between a client and the gateway, counted only while it is the client that is waited for. What
+//! becomes of one that is too slow is said elsewhere.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long in all a client has to have been waited for before it can be too slow.
 const GRACE_MS: u64 = 20_000;
 
-/// Bytes on their way to a client. Times are in milliseconds of the connection, so that they fit into atomics; all are
+/// Bytes on their way to a client, or from it. Times are in milliseconds of the connection, so that they fit into atomics; all are
 /// changed by the connection's own thread.
 #[derive(Debug, Default)]
-pub(super) struct Flow {
+pub(crate) struct Flow {
     /// Since when the client has been waited for, plus one. Zero: it is not.
     since: AtomicU64,
     waited: AtomicU64,
@@ -18,14 +18,16 @@ pub(super) struct Flow {
 
 impl Flow {
     /// From now on the client is waited for.
-    pub(super) fn waits(&self, now: impl FnOnce() -> u64) {
+    pub(crate) fn waits(&self, now: impl FnOnce() -> u64) {
         if self.since.load(Ordering::Relaxed) == 0 {
             self.since.store(now() + 1, Ordering::Relaxed);
         }
     }
 
-    /// The client has taken so many bytes.
-    pub(super) fn took(&self, bytes: usize, now: impl FnOnce() -> u64) {
+    /// The client has taken so many bytes, or sent them.
+    ///
+    /// Whether it was waited for.
+    pub(crate) fn took(&self, bytes: usize, now: impl FnOnce() -> u64) -> bool {
         let since = self.since.load(Ordering::Relaxed);
         // One that has never kept anybody waiting costs no look at the clock.
         // Nor do bytes count that nobody had to wait for: they would pay for a long standstill afterwards.
@@ -34,10 +36,11 @@ impl Flow {
             self.waited.fetch_add((now() + 1).saturating_sub(since), Ordering::Relaxed);
             self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
         }
+        since != 0
     }
 
-    /// Whether it takes less than `least` bytes a second. Looked at now and then.
-    pub(super) fn is_too_slow(&self, least: u64, now: u64) -> bool {
+    /// Whether it moves less than `least` bytes a second. Looked at now and then.
+    pub(crate) fn is_too_slow(&self, least: u64, now: u64) -> bool {
         let since = self.since.load(Ordering::Relaxed);
         let waiting = if since == 0 { 0 } else { (now + 1).saturating_sub(since) };
         let waited = self.waited.load(Ordering::Relaxed) + waiting;
