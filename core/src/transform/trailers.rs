@@ -2,7 +2,7 @@
 //! fields before it, so what steers a message, or says who sends it, has to stand there. Announcing is `Trailer`'s
 //! part, and follows the same rule.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -46,6 +46,7 @@ const STEERING: &[&str] = &[
     "www-authenticate",
     "x-api-key",
     "x-http-method-override",
+    "x-original-url",
     "x-powered-by",
     "x-request-id",
 ];
@@ -95,22 +96,28 @@ impl Trailers {
     }
 
     fn admits(&self, name: &HeaderName) -> bool {
-        if !name.as_str().contains('_') {
-            return self.admits_spelt(name);
-        }
-        // CGI and its heirs turn both `-` and `_` into the same variable.
-        HeaderName::try_from(name.as_str().replace('_', "-")).is_ok_and(|name| self.admits_spelt(&name))
+        !steers(name) && !self.own.contains(&plainly(name))
     }
+}
 
-    fn admits_spelt(&self, name: &HeaderName) -> bool {
-        let text = name.as_str();
-        let steers = STEERING.contains(&text)
-            || FAMILIES.iter().any(|family| text.starts_with(family)) && text != DIGEST
-            || hop_by_hop::concerns(name)
-            || forwarded::concerns(text)
-            || trace_context::concerns(name);
-        !steers && !self.own.contains(name)
+/// Whether a field of this name steers a message, or says who sends it, in any gateway.
+pub fn steers(name: &HeaderName) -> bool {
+    let name = plainly(name);
+    let text = name.as_str();
+    STEERING.contains(&text)
+        || FAMILIES.iter().any(|family| text.starts_with(family)) && text != DIGEST
+        || hop_by_hop::concerns(&name)
+        || forwarded::concerns(text)
+        || trace_context::concerns(&name)
+}
+
+/// CGI and its heirs turn both `-` and `_` into the same variable, so the name counts in its usual spelling.
+fn plainly(name: &HeaderName) -> Cow<'_, HeaderName> {
+    if !name.as_str().contains('_') {
+        return Cow::Borrowed(name);
     }
+    let usual = HeaderName::try_from(name.as_str().replace('_', "-"));
+    usual.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 #[cfg(test)]
