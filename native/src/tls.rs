@@ -48,7 +48,6 @@ pub struct Tls {
     watched: Mutex<Vec<Watched>>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    patience: Duration,
 }
 
 /// TLS of one listener.
@@ -125,7 +124,6 @@ impl Tls {
     /// Reads all files of these listeners. The error lists everything that is wrong.
     pub fn new(
         listeners: &[Arc<core::Listener>],
-        patience: Duration,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
@@ -147,7 +145,7 @@ impl Tls {
         if !faults.is_empty() {
             return Err(faults.join("\n"));
         }
-        let tls = Self { listeners: all, ordered, watched: Mutex::new(watched), clock, metrics, patience };
+        let tls = Self { listeners: all, ordered, watched: Mutex::new(watched), clock, metrics };
         tls.tell_metrics(&tls.watched.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(tls)
     }
@@ -161,7 +159,7 @@ impl Tls {
     pub fn acceptor(&self, listener: usize) -> Option<Acceptor> {
         let listener = self.listeners.get(listener)?.clone()?;
         let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        Some(Acceptor { listener, patience: self.patience, clock, metrics })
+        Some(Acceptor { listener, clock, metrics })
     }
 
     /// Names for which certificates are to be ordered, each once.

@@ -332,6 +332,28 @@ fn tls_can_end_here_before_bytes_go_on() {
 }
 
 #[test]
+fn what_comes_before_requests_comes_in_time_or_not_at_all() {
+    let folder = Folder::new();
+    let trust = certificate(&folder, "own.test");
+    let text = format!(
+        "listeners:\n  - {{address: '127.0.0.1:0', tls: {{cert_file: c.pem, key_file: k.pem}}}}\n  - {{address: '127.0.0.1:0', proxy_protocol: {{from: ['127.0.0.0/8']}}}}\nlimits: {{handshake_timeout_ms: 300}}\n{}",
+        to_app(echo_of_requests())
+    );
+    let gateway = Gateway::start_by(Command::new(env!("CARGO_BIN_EXE_tollgate")), folder, 2, &text);
+    let mut greeting = Vec::new();
+    let mut client = ClientConnection::new(trust, "own.test".to_owned().try_into().unwrap()).unwrap();
+    client.write_tls(&mut greeting).unwrap();
+    // Nothing; the beginning of a record; a whole greeting and nothing after it; the beginning of a header.
+    for (listener, sent) in [(0, &b""[..]), (0, b"\x16\x03"), (0, &greeting), (1, b"PROXY TCP4 ")] {
+        let mut stream = gateway.connect(listener);
+        stream.write_all(sent).unwrap();
+        let mut rest = Vec::new();
+        // What ends otherwise than by the gateway takes as long as is waited for at all, and is an error.
+        stream.read_to_end(&mut rest).unwrap();
+    }
+}
+
+#[test]
 fn an_address_has_as_many_connections_as_it_may() {
     let text = format!(
         "listeners: [{{address: '127.0.0.1:0'}}]\nlimits: {{max_connections_per_address: 2}}\n{}",

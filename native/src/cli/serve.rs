@@ -87,8 +87,7 @@ impl Serving {
             Some(address) => vec![Arc::new(Listener::plain(address))],
             None => settings.listeners.clone(),
         };
-        let patience = Duration::from_millis(limits.handshake_timeout_ms);
-        let tls = Arc::new(Tls::new(&listeners, patience, clock.clone(), host.metrics().clone())?);
+        let tls = Arc::new(Tls::new(&listeners, clock.clone(), host.metrics().clone())?);
         let server = Server::bind(&server::Settings {
             tls: Some(tls.clone()),
             listeners,

@@ -12,8 +12,6 @@ use super::{Count, escaped, family};
 /// How a handshake fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// It took too long.
-    Late,
     /// The client went.
     Closed,
     /// What came is no TLS.
@@ -31,8 +29,7 @@ pub(crate) enum Failed {
 }
 
 /// As metrics name them.
-const REASONS: [&str; 8] = [
-    "late",
+const REASONS: [&str; 7] = [
     "closed",
     "malformed",
     "incompatible",
@@ -58,14 +55,13 @@ impl TlsMetrics {
     /// A handshake has failed.
     pub(crate) fn failed(&self, how: Failed) {
         let at = match how {
-            Failed::Late => 0,
-            Failed::Closed => 1,
-            Failed::Malformed => 2,
-            Failed::Incompatible => 3,
-            Failed::Name => 4,
-            Failed::Rejected => 5,
-            Failed::NoCertificate => 6,
-            Failed::BadCertificate => 7,
+            Failed::Closed => 0,
+            Failed::Malformed => 1,
+            Failed::Incompatible => 2,
+            Failed::Name => 3,
+            Failed::Rejected => 4,
+            Failed::NoCertificate => 5,
+            Failed::BadCertificate => 6,
         };
         if let Some(count) = self.failures.get(at) {
             count.up();

@@ -1,16 +1,13 @@
-//! From a connection to an encrypted one, in bounded time; how it ends otherwise is counted.
+//! From a connection to an encrypted one; how it fails is counted.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use rustls::{
     Error, HandshakeKind, ServerConfig,
     server::{Acceptor as FirstFlight, ClientHello, ServerConnection},
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tollgate_core::{certificate::ClientCertificate, config::document::HttpProtocol};
 
@@ -29,7 +26,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Acceptor {
     pub(super) listener: Arc<Listener>,
-    pub(super) patience: Duration,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -55,16 +51,12 @@ pub enum NotAccepted {
 }
 
 impl Acceptor {
-    /// Does the handshake.
+    /// Does the handshake. How long it may take is the caller's to bound, with whatever else comes before requests.
     pub async fn accept<S>(&self, io: S) -> Result<Accepted<S>, NotAccepted>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let done = match timeout(self.patience, self.shake(io)).await {
-            Ok(done) => done,
-            Err(_) => Err(Failed::Late),
-        };
-        match done {
+        match self.shake(io).await {
             Ok(Some(accepted)) => Ok(accepted),
             Ok(None) => Err(NotAccepted::Challenged),
             Err(how) => {

@@ -184,7 +184,7 @@ impl Site {
     fn speaking(written: ListenerTls, protocols: &[HttpProtocol]) -> Self {
         let (clock, metrics) = (Clock::manual(NOW), Arc::new(Metrics::default()));
         let listeners = [listener(written, protocols)];
-        let tls = Tls::new(&listeners, Duration::from_secs(5), clock.clone(), metrics.clone()).unwrap();
+        let tls = Tls::new(&listeners, clock.clone(), metrics.clone()).unwrap();
         Self { tls, clock, metrics }
     }
 
@@ -496,7 +496,7 @@ fn what_is_wrong_at_the_beginning_is_told_all_at_once() {
     let gone = CertificateFiles { key_file: "/nowhere/key".to_owned(), ..good };
     let listeners = [listener(written(vec![mixed, text, gone]), &[Http1])];
     let clock = Clock::manual(NOW);
-    let why = Tls::new(&listeners, Duration::from_secs(5), clock, Arc::default()).unwrap_err();
+    let why = Tls::new(&listeners, clock, Arc::default()).unwrap_err();
     assert_eq!(why.lines().count(), 3, "{why}");
     for part in [
         "is not the key of the first certificate in",
@@ -647,26 +647,6 @@ async fn an_ordered_certificate_serves_from_the_next_handshake_on() {
     site.tls.put(&["own.test".to_owned()], ordered.certified());
     let (_, client) = site.meet(&Client::default().build(), "own.test").await;
     assert_eq!(shown(&client.unwrap()), ordered.der);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handshake_that_is_not_finished_ends_in_time() {
-    let folder = Folder::new();
-    let site = Site::new(written(vec![made(&["own.test"]).files(&folder, "1")]));
-    let acceptor = site.tls.acceptor(0).unwrap();
-    // Nothing; the beginning of a record; a whole greeting and nothing after it.
-    let mut greeting = Vec::new();
-    let name = ServerName::try_from("own.test").unwrap();
-    let mut client = rustls::ClientConnection::new(Client::default().build(), name).unwrap();
-    client.write_tls(&mut greeting).unwrap();
-    for sent in [&b""[..], b"\x16\x03", &greeting] {
-        let (mut far, near) = tokio::io::duplex(1 << 16);
-        far.write_all(sent).await.unwrap();
-        let began = tokio::time::Instant::now();
-        assert!(acceptor.accept(near).await.is_err());
-        assert_eq!(began.elapsed().as_secs(), 5);
-    }
-    assert_eq!(site.failures("late"), 3);
 }
 
 #[tokio::test]
