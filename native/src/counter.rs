@@ -29,10 +29,10 @@ use tollgate_core::{
 
 pub use self::script::Now;
 use self::{
-    link::{Failure, Line, Link, Server, Wire},
+    link::{Failure, Line, Link, Server},
     script::{Asks, Keys},
 };
-use crate::metrics::StoreMetrics;
+use crate::{metrics::StoreMetrics, store::Wire};
 
 /// Settlements that wait for the store at the same time, at most.
 const MAX_SETTLING: usize = 4_096;

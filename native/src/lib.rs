@@ -26,6 +26,7 @@ mod notice;
 mod password;
 pub mod server;
 pub mod sign;
+mod store;
 pub mod tls;
 pub mod trails;
 pub mod verify;

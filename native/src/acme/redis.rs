@@ -3,17 +3,12 @@
 
 use std::{fmt, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError,
-    aio::MultiplexedConnection,
-    cluster::{ClusterClient, ClusterClientBuilder},
-    cluster_async::ClusterConnection,
-    cmd,
-};
+use redis::{Cmd, FromRedisValue, RedisError, cmd};
 use tokio::time::{Instant, sleep, timeout};
 use tollgate_core::config::document::Store;
 
 use super::storage::MAX_BYTES;
+use crate::store::{Patience, Server, Wire};
 
 /// For whatever is asked in one go, the connection included.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,63 +26,37 @@ const EXTEND: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis
 const RELEASE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
-/// Where records are, and how to speak to it.
+/// Where records are.
 pub(super) struct Redis {
-    client: Kind,
-    shown: String,
-    /// What no text may contain.
-    password: Option<String>,
+    server: Server,
     /// What the names of keys begin with.
     prefix: String,
 }
 
-enum Kind {
-    One(Box<Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-enum Wire {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Wire {
-    async fn ask<T: FromRedisValue>(&mut self, question: &Cmd) -> Result<T, RedisError> {
-        match self {
-            Self::One(wire) => question.query_async(wire).await,
-            Self::Cluster(wire) => question.query_async(wire).await,
-        }
+async fn ask<T: FromRedisValue>(wire: &mut Wire, question: &Cmd) -> Result<T, RedisError> {
+    match wire {
+        Wire::One(wire) => question.query_async(wire).await,
+        Wire::Cluster(wire) => question.query_async(wire).await,
     }
 }
 
 impl Redis {
     pub(super) fn new(store: &Store, account: &str) -> Result<Self, String> {
         let url = store.url.as_ref().ok_or("certificates can't be kept in a store that has no `url`")?;
-        let shown = url.shown();
-        let unusable = |error: RedisError| format!("the store {shown} can't be used: {}", error.category());
-        let info = url.reveal().into_connection_info().map_err(unusable)?;
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        let info = info.set_redis_settings(settings);
-        let password = info.redis_settings().password().map(str::to_owned);
-        let client = if store.cluster {
-            let builder =
-                ClusterClientBuilder::new([info]).connection_timeout(PATIENCE).response_timeout(PATIENCE);
-            Kind::Cluster(Box::new(builder.retries(3).build().map_err(unusable)?))
-        } else {
-            Kind::One(Box::new(Client::open(info).map_err(unusable)?))
-        };
+        let patience = Patience { connect: PATIENCE, answer: PATIENCE };
+        let server = Server::new(url, store.cluster, patience)?;
         let prefix = format!("{}:acme:{account}:", store.key_prefix());
-        Ok(Self { client, shown, password, prefix })
+        Ok(Self { server, prefix })
     }
 
     pub(super) async fn load(&self, paths: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, String> {
         let mut found = Vec::with_capacity(paths.len());
         for paths in paths.chunks(AT_A_TIME) {
             let asked = self.within(async {
-                let mut wire = self.connect().await?;
+                let mut wire = self.server.connect().await?;
                 let mut found = Vec::with_capacity(paths.len());
                 for path in paths {
-                    let value: Option<Vec<u8>> = wire.ask(cmd("GET").arg(self.key(path))).await?;
+                    let value: Option<Vec<u8>> = ask(&mut wire, cmd("GET").arg(self.key(path))).await?;
                     found.push(value.filter(|value| value.len() <= MAX_BYTES));
                 }
                 Ok(found)
@@ -125,38 +94,21 @@ impl Redis {
         format!("{}{}", self.prefix, path.replace('/', ":"))
     }
 
-    async fn connect(&self) -> Result<Wire, RedisError> {
-        match &self.client {
-            Kind::One(client) => {
-                // Who waits says how long.
-                let config =
-                    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-                Ok(Wire::One(client.get_multiplexed_async_connection_with_config(&config).await?))
-            }
-            Kind::Cluster(client) => Ok(Wire::Cluster(client.get_async_connection().await?)),
-        }
-    }
-
     async fn ask<T: FromRedisValue>(&self, question: &Cmd) -> Result<T, String> {
-        self.within(async { self.connect().await?.ask(question).await }).await
+        self.within(async { ask(&mut self.server.connect().await?, question).await }).await
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, String> {
+        let (server, at) = (&self.server, self.server.shown());
         let done = timeout(PATIENCE, work).await;
-        let done = done.map_err(|_| format!("{}: no answer within {} s", self.shown, PATIENCE.as_secs()))?;
-        done.map_err(|error| {
-            let mut text = error.to_string();
-            if let Some(password) = self.password.as_deref().filter(|password| !password.is_empty()) {
-                text = text.replace(password, "…");
-            }
-            format!("{}: {text}", self.shown)
-        })
+        let done = done.map_err(|_| format!("{at}: no answer within {} s", PATIENCE.as_secs()))?;
+        done.map_err(|error| format!("{at}: {}", server.text(&error)))
     }
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("at", &self.shown).finish_non_exhaustive()
+        self.server.fmt(f)
     }
 }
 

@@ -12,12 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError, ServerErrorKind,
-    aio::MultiplexedConnection,
-    cluster::{ClusterClient, ClusterClientBuilder},
-    cluster_async::ClusterConnection,
-};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -29,6 +24,7 @@ use super::script::{self, Asks};
 use crate::{
     metrics::{Failed, StoreMetrics},
     notice,
+    store::{self, Patience, Wire},
 };
 
 /// A connection that held so long is made anew at once.
@@ -40,29 +36,14 @@ const PROVEN_MS: u64 = 10;
 /// How often a connection is looked after.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// Where the store is, and how to speak to it.
+/// The store, as far as it counts limits.
 pub(super) struct Server {
-    client: Kind,
-    shown: String,
-    /// What no text may contain.
-    password: Option<String>,
+    at: store::Server,
     /// For one question.
     patience: Duration,
     metrics: Arc<StoreMetrics>,
     /// So that an outage is told once, and not by every thread.
     is_down: AtomicBool,
-}
-
-enum Kind {
-    One(Box<Client>),
-    Cluster(Box<ClusterClient>),
-}
-
-/// A connection. Clones are the same.
-#[derive(Clone)]
-pub(super) enum Wire {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
 }
 
 impl Server {
@@ -72,40 +53,19 @@ impl Server {
         patience: Duration,
         metrics: Arc<StoreMetrics>,
     ) -> Result<Self, String> {
-        let shown = url.shown();
-        let unusable = |error: RedisError| format!("the store {shown} can't be used: {}", error.category());
-        let info = url.reveal().into_connection_info().map_err(unusable)?;
-        // What library this is is nobody's business, and asks for one more permission.
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
-        let info = info.set_redis_settings(settings);
-        let password = info.redis_settings().password().map(str::to_owned);
-        let client = match cluster {
-            false => Kind::One(Box::new(Client::open(info).map_err(unusable)?)),
-            true => Kind::Cluster(Box::new(
-                ClusterClientBuilder::new([info])
-                    .connection_timeout(patience_to_connect(patience))
-                    .response_timeout(patience)
-                    .retries(3)
-                    .min_retry_wait(1)
-                    .max_retry_wait(20)
-                    .build()
-                    .map_err(unusable)?,
-            )),
-        };
-        Ok(Self { client, shown, password, patience, metrics, is_down: AtomicBool::new(false) })
+        let nodes = Patience { connect: patience_to_connect(patience), answer: patience };
+        let at = store::Server::new(url, cluster, nodes)?;
+        Ok(Self { at, patience, metrics, is_down: AtomicBool::new(false) })
     }
 
     /// Where it is, as may be shown.
     pub(super) fn shown(&self) -> &str {
-        &self.shown
+        self.at.shown()
     }
 
     /// What came of a question that was not answered.
     pub(super) fn failure(&self, error: &RedisError) -> Failure {
-        let mut text = error.to_string();
-        if let Some(password) = self.password.as_deref().filter(|password| !password.is_empty()) {
-            text = text.replace(password, "…");
-        }
+        let text = self.at.text(error);
         match error.kind() {
             _ if error.is_timeout() => Failure::Late,
             ErrorKind::Io | ErrorKind::Client => Failure::Dropped(text),
@@ -126,16 +86,8 @@ impl Server {
     async fn connect(&self) -> Result<Wire, Failure> {
         let patience = patience_to_connect(self.patience);
         let connected = async {
-            let wire = match &self.client {
-                Kind::One(client) => {
-                    // Who waits says how long; a second clock for the same would be one too many.
-                    let config =
-                        AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-                    Wire::One(client.get_multiplexed_async_connection_with_config(&config).await?)
-                }
-                Kind::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
-            };
-            wire.look().await?;
+            let wire = self.at.connect().await?;
+            look(&wire).await?;
             Ok(wire)
         };
         match timeout(patience, connected).await {
@@ -150,9 +102,9 @@ impl Server {
         match failure {
             Some(failure) if !was_down => {
                 self.metrics.outages.up();
-                notice::say(format_args!("limits can't be shared: {}: {failure}", self.shown));
+                notice::say(format_args!("limits can't be shared: {}: {failure}", self.shown()));
             }
-            None if was_down => notice::say(format_args!("limits are shared again: {}", self.shown)),
+            None if was_down => notice::say(format_args!("limits are shared again: {}", self.shown())),
             _ => {}
         }
     }
@@ -165,24 +117,16 @@ fn patience_to_connect(patience: Duration) -> Duration {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("at", &self.shown).finish_non_exhaustive()
+        self.at.fmt(f)
     }
 }
 
-impl Wire {
-    /// Runs the script about nothing, which proves all that a question needs.
-    async fn look(&self) -> Result<(), RedisError> {
-        let nothing = Asks::default();
-        match self.clone() {
-            Self::One(mut wire) => script::run(&mut wire, &nothing, None).await.map(|_| ()),
-            Self::Cluster(mut wire) => script::run(&mut wire, &nothing, None).await.map(|_| ()),
-        }
-    }
-}
-
-impl fmt::Debug for Wire {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
+/// Runs the script about nothing, which proves all that a question needs.
+async fn look(wire: &Wire) -> Result<(), RedisError> {
+    let nothing = Asks::default();
+    match wire.clone() {
+        Wire::One(mut wire) => script::run(&mut wire, &nothing, None).await.map(|_| ()),
+        Wire::Cluster(mut wire) => script::run(&mut wire, &nothing, None).await.map(|_| ()),
     }
 }
 
@@ -308,7 +252,7 @@ impl Link {
         if self.age_ms().saturating_sub(self.answered_ms.load(Ordering::Relaxed)) < PROVEN_MS {
             return Ok(());
         }
-        let failure = match timeout(patience, line.wire.look()).await {
+        let failure = match timeout(patience, look(&line.wire)).await {
             Ok(Ok(())) => {
                 self.answered();
                 return Ok(());
@@ -379,7 +323,7 @@ async fn look_after(server: &Server, state: &watch::Sender<State>, wire: &Wire) 
             _ = states.wait_for(|state| !matches!(state, State::Up(_))) => return None,
             () = sleep(LOOKS) => {}
         }
-        let failure = match timeout(patience_to_connect(server.patience), wire.look()).await {
+        let failure = match timeout(patience_to_connect(server.patience), look(wire)).await {
             // Only now is it said that all is well: what fails again at once would fill the log.
             Ok(Ok(())) => {
                 server.tell(None);

@@ -2,7 +2,7 @@
 //! meanwhile: a table, and an exit code of 1 when a bound is broken. What a single attack must come to is told by
 //! `tests/behaviour/`.
 //!
-//! `wire_attacks TOLLGATE`: the gateway's binary. Linux, with `curl` and `openssl`; `ulimit -n 65536` before.
+//! `wire_attacks TOLLGATE [ATTACK]`: the gateway's binary; only attacks whose name contains this. Linux, with `curl` and `openssl`; `ulimit -n 65536` before.
 
 use std::{
     convert::Infallible,
@@ -67,6 +67,23 @@ async fn answer(mut request: Request<Incoming>) -> Result<Response<BoxBody<Bytes
     let mut response = Response::new(Zeros(length).boxed());
     response.headers_mut().insert("x-came", came.into());
     Ok(response)
+}
+
+/// The service as a process of its own, so that the hostile clients here don't keep it from answering. It ends with the
+/// pipe from us.
+async fn service_apart() -> Fallible<(Child, SocketAddr)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("--service")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let out = child.stdout.take().ok_or("the service says nothing")?;
+    let address = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).map(|_| line)
+    });
+    let address = address.await??.trim().parse()?;
+    Ok((child, address))
 }
 
 async fn service() -> Fallible<SocketAddr> {
@@ -159,19 +176,31 @@ async fn connect(from: Ipv4Addr, to: SocketAddr, receive: Option<u32>) -> std::i
 
 /// What a well-behaved client notices in a while: requests, failures, and latencies in microseconds (half, 99 of 100).
 async fn well_behaved(to: SocketAddr, length: Duration) -> (usize, usize, u128, u128) {
-    let (end, mut took, mut failed) = (Instant::now() + length, Vec::new(), 0);
+    let start = Instant::now();
+    let (end, mut took, mut failed) = (start + length, Vec::new(), 0);
     while Instant::now() < end {
         let began = Instant::now();
         let one = async {
-            let mut stream = connect(GOOD, to, None).await.ok()?;
-            stream.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.ok()?;
+            let mut stream = connect(GOOD, to, None).await?;
+            stream.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
             let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.ok()?;
-            answer.starts_with(b"HTTP/1.1 200 ").then_some(())
+            stream.read_to_end(&mut answer).await?;
+            match answer.starts_with(b"HTTP/1.1 200 ") {
+                true => Ok(()),
+                false => Err(std::io::Error::other(String::from_utf8_lossy(&answer).into_owned())),
+            }
         };
-        match timeout(Duration::from_secs(5), one).await {
-            Ok(Some(())) => took.push(began.elapsed().as_micros()),
-            _ => failed += 1,
+        let done = timeout(Duration::from_secs(5), one).await;
+        match done.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+            Ok(()) => took.push(began.elapsed().as_micros()),
+            Err(error) => {
+                failed += 1;
+                eprintln!(
+                    "after {:.1} s, having waited {} ms: {error}",
+                    start.elapsed().as_secs_f64(),
+                    began.elapsed().as_millis()
+                );
+            }
         }
         sleep(Duration::from_millis(2)).await;
     }
@@ -266,7 +295,8 @@ async fn once(kind: Attack, to: SocketAddr, stop: &AtomicBool) -> std::io::Resul
     Ok(())
 }
 
-struct Table(bool);
+/// Whether all is well, and what the names of attacks have to contain.
+struct Table(bool, String);
 
 impl Table {
     fn line(
@@ -298,6 +328,9 @@ async fn play(
     length: Duration,
     most: u64,
 ) -> Fallible<()> {
+    if !name.contains(&table.1) {
+        return Ok(());
+    }
     let (stop, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (mut tasks, mut count) = (JoinSet::new(), 0);
     for &(kind, many) in clients {
@@ -351,14 +384,20 @@ async fn bulk(gateway: &Gateway, up: bool) -> Fallible<f64> {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Fallible<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some("--service") {
+        println!("{}", service().await?);
+        tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let binary = fs::canonicalize(std::env::args().nth(1).ok_or("which binary?")?)?;
     let binary = binary.to_str().ok_or("its path is no text")?;
-    let service = service().await?;
-    let mut table = Table(true);
+    let only = std::env::args().nth(2).unwrap_or_default();
+    let (_service, service) = service_apart().await?;
+    let mut table = Table(true, only);
     let second = Duration::from_secs(1);
 
     let gateway = Gateway::start(binary, service, "max_connections: 20000").await?;
-    for up in [false, true] {
+    for up in [false, true].into_iter().filter(|_| table.1.is_empty()) {
         let seconds = bulk(&gateway, up).await?;
         let (now, most) = gateway.resident()?;
         let way = if up { "up" } else { "down" };
