@@ -386,7 +386,8 @@ async fn bulk(gateway: &Gateway, up: bool) -> Fallible<f64> {
 async fn main() -> Fallible<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some("--service") {
         println!("{}", service().await?);
-        tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+        let end = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        end.await??;
         return Ok(ExitCode::SUCCESS);
     }
     let binary = fs::canonicalize(std::env::args().nth(1).ok_or("which binary?")?)?;
