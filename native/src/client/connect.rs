@@ -31,7 +31,7 @@ use crate::{cause, idle::span};
 
 /// The largest head of a response, and the most that is buffered for a slow reader of its body.
 /// The number of its fields is bounded by hyper: 100, for which it needs no allocation.
-const MAX_BUFFER: usize = 256 * 1024;
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// How long one address may keep the next from being tried (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
