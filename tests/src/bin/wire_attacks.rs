@@ -435,6 +435,7 @@ async fn main() -> Fallible<ExitCode> {
         &[(SayNothing, 5_000)],
         5 * second,
         128,
+        false,
     )
     .await?;
     drop(gateway);
